@@ -1,0 +1,163 @@
+//! Every setting: its type, its default, what it allows and what it is for, in one place.
+//!
+//! The explanations are the documentation of the fields here and the comments of `lockdown.toml`, so they are
+//! written in the administrator's words and without markup. The last line of each says what the setting allows.
+
+use std::time::Duration;
+
+use crate::value::{Fault, Flag, Given, Kind, Names, Period, PeriodOrNever, Text, Value};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+settings! {
+    /// Locks that operators set with lockdownctl lock or over D-Bus.
+    lock: Lock {
+        /// How long a lock stands if the one who sets it does not say; "never": until it is lifted.
+        /// Allowed: a duration from 1s to 3650d in whole seconds, or "never".
+        duration: Option<Duration> = Some(HOUR) => PeriodOrNever(Period { min: SECOND, max: DAY * 3650 });
+
+        /// Whether a lock also ends the sessions that the account has open, if the one who sets it does not say.
+        /// Allowed: true or false.
+        end_sessions: bool = true => Flag;
+
+        /// What a locked user is shown when a login is refused, if the lock has no message of its own. Empty: no
+        /// further explanation.
+        /// Allowed: text of at most 1024 bytes without control characters except line breaks.
+        message: Option<String> = None => Text { max_bytes: 1024 };
+    }
+
+    /// Lockdown: the emergency bundle of actions on an account.
+    lockdown: Lockdown {
+        /// Whether accounts of this host can be locked down. If not, calls for it are refused; accounts that are
+        /// locked down already stay so.
+        /// Allowed: true or false.
+        enabled: bool = true => Flag;
+    }
+
+    /// Accounts that can be neither locked nor locked down. Root, nobody, system accounts and the last account that
+    /// can administer the host always belong to them.
+    protected: Protected {
+        /// Further accounts to protect.
+        /// Allowed: a list of user names, such as ["a", "b"].
+        users: Vec<String> = Vec::new() => Names { of: "user" };
+
+        /// Groups whose members are to be protected.
+        /// Allowed: a list of group names, such as ["a", "b"].
+        groups: Vec<String> = Vec::new() => Names { of: "group" };
+
+        /// Groups whose members can administer the host. The last of them who can still log in is protected.
+        /// Allowed: a list of group names, such as ["a", "b"].
+        admin_groups: Vec<String> = ["sudo", "wheel", "admin"].map(String::from).to_vec() => Names { of: "group" };
+    }
+
+    /// The deny records, which the login path reads.
+    enforcement: Enforcement {
+        /// How often the records are compared with the store, and put right where they differ.
+        /// Allowed: a duration from 1m to 1d.
+        reconcile_interval: Duration = 5 * MINUTE => Period { min: MINUTE, max: DAY };
+    }
+
+    /// The look-up of accounts through NSS: local files, SSSD, LDAP and what else nsswitch.conf(5) names.
+    nss: Nss {
+        /// How long a look-up may take before it is given up.
+        /// Allowed: a duration from 100ms to 1m.
+        timeout: Duration = 3 * SECOND => Period { min: Duration::from_millis(100), max: MINUTE };
+    }
+
+    /// Ending sessions.
+    sessions: Sessions {
+        /// How long it may take to end all that runs as an account, before what is left is reported.
+        /// Allowed: a duration from 1s to 5m.
+        end_timeout: Duration = 10 * SECOND => Period { min: SECOND, max: 5 * MINUTE };
+    }
+}
+
+/// A section of the file, for those who go through all settings.
+pub(crate) struct Section {
+    pub(crate) name: &'static str,
+    pub(crate) doc: &'static [&'static str],
+    pub(crate) keys: &'static [Key],
+}
+
+/// A key of a section.
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    /// `section.key`
+    pub(crate) path: &'static str,
+    pub(crate) doc: &'static [&'static str],
+    #[cfg(test)]
+    pub(crate) allowed: fn() -> String,
+    /// Checks a value and puts it in its place.
+    pub(crate) set: fn(&mut Settings, &Given<'_>) -> Result<(), Fault>,
+    pub(crate) get: fn(&Settings) -> Value,
+}
+
+/// Makes of the list above the types, their defaults, and [`SECTIONS`]. Reads
+/// `section: Type { key: type = default => kind of value; }`.
+macro_rules! settings {
+    ($(
+        $(#[doc = $section_doc:literal])*
+        $section:ident: $Section:ident {
+            $( $(#[doc = $doc:literal])* $key:ident: $Type:ty = $default:expr => $kind:expr; )*
+        }
+    )*) => {
+        /// The whole configuration.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct Settings {
+            $( $(#[doc = $section_doc])* pub $section: $Section, )*
+        }
+
+        $(
+            $(#[doc = $section_doc])*
+            #[derive(Clone, Debug, PartialEq, Eq)]
+            pub struct $Section {
+                $( $(#[doc = $doc])* pub $key: $Type, )*
+            }
+
+            impl Default for $Section {
+                fn default() -> Self {
+                    Self { $( $key: $default, )* }
+                }
+            }
+        )*
+
+        /// All settings, in the order of the file.
+        pub(crate) static SECTIONS: &[Section] = &[$(
+            Section {
+                name: stringify!($section),
+                doc: &[$($section_doc),*],
+                keys: &[$(
+                    Key {
+                        name: stringify!($key),
+                        path: concat!(stringify!($section), ".", stringify!($key)),
+                        doc: &[$($doc),*],
+                        #[cfg(test)]
+                        allowed: || $kind.allowed(),
+                        set: |settings, given| {
+                            settings.$section.$key = $kind.read(given)?;
+                            Ok(())
+                        },
+                        get: |settings| $kind.write(&settings.$section.$key),
+                    },
+                )*],
+            },
+        )*];
+    };
+}
+use settings;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn explanations_end_in_what_is_allowed() {
+        for key in SECTIONS.iter().flat_map(|section| section.keys) {
+            let allowed = format!(" Allowed: {}.", (key.allowed)());
+            assert_eq!(key.doc.last().copied(), Some(allowed.as_str()), "{}", key.path);
+        }
+    }
+}

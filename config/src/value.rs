@@ -1,0 +1,235 @@
+//! The kinds of values that settings have: how each is read, what it allows, and how it is written back.
+
+use std::fmt::{self, Display, Formatter};
+use std::ops::Range;
+use std::time::Duration;
+
+use serde::Serialize;
+use toml::Spanned;
+use toml::de::DeValue;
+use toml_writer::{ToTomlValue, TomlStringBuilder};
+
+use crate::duration;
+use crate::error::quote;
+
+/// A value as a file would state it. Displayed as TOML on one line, serialised as plain JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// `true` or `false`.
+    Flag(bool),
+    /// A text, a duration among them.
+    Text(String),
+    /// A list of texts.
+    List(Vec<String>),
+}
+
+impl Display for Value {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        // Line breaks and control characters are escaped in a basic string.
+        let quoted = |text: &String| TomlStringBuilder::new(text).as_basic().to_toml_value();
+        match self {
+            Self::Flag(flag) => flag.fmt(f),
+            Self::Text(text) => f.write_str(&quoted(text)),
+            Self::List(list) => write!(f, "[{}]", list.iter().map(quoted).collect::<Vec<_>>().join(", ")),
+        }
+    }
+}
+
+/// What is wrong with a value, and at which bytes of the file.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) span: Range<usize>,
+    pub(crate) message: String,
+}
+
+/// A value of a file, with its place.
+pub(crate) type Given<'a> = Spanned<DeValue<'a>>;
+
+/// One kind of value. `read` gives back what `write` was given.
+pub(crate) trait Kind {
+    type Type;
+
+    /// What a value of this kind can be, as a phrase that goes after "must be".
+    fn allowed(&self) -> String;
+
+    fn read(&self, given: &Given<'_>) -> Result<Self::Type, Fault>;
+
+    fn write(&self, value: &Self::Type) -> Value;
+
+    fn fault(&self, given: &Given<'_>, what: impl Display) -> Fault {
+        Fault { span: given.span(), message: format!("{what}; must be {}", self.allowed()) }
+    }
+
+    fn wrong_type(&self, given: &Given<'_>) -> Fault {
+        let message = match given.get_ref() {
+            DeValue::String(text) => format!("the string {} has the wrong type", quote(text)),
+            DeValue::Integer(number) => format!("the integer {number} has the wrong type"),
+            DeValue::Float(number) => format!("the float {number} has the wrong type"),
+            DeValue::Boolean(flag) => format!("the boolean {flag} has the wrong type"),
+            other => format!("a value of the type {} is wrong here", other.type_str()),
+        };
+        self.fault(given, message)
+    }
+}
+
+/// `true` or `false`.
+pub(crate) struct Flag;
+
+impl Kind for Flag {
+    type Type = bool;
+
+    fn allowed(&self) -> String {
+        "true or false".to_owned()
+    }
+
+    fn read(&self, given: &Given<'_>) -> Result<bool, Fault> {
+        given.get_ref().as_bool().ok_or_else(|| self.wrong_type(given))
+    }
+
+    fn write(&self, value: &bool) -> Value {
+        Value::Flag(*value)
+    }
+}
+
+/// A duration within bounds, both included.
+pub(crate) struct Period {
+    pub(crate) min: Duration,
+    pub(crate) max: Duration,
+}
+
+impl Kind for Period {
+    type Type = Duration;
+
+    fn allowed(&self) -> String {
+        format!("a duration from {} to {}", duration::format(self.min), duration::format(self.max))
+    }
+
+    fn read(&self, given: &Given<'_>) -> Result<Duration, Fault> {
+        let text = match given.get_ref() {
+            DeValue::String(text) => text,
+            DeValue::Integer(number) => {
+                return Err(
+                    self.fault(given, format_args!("{number} needs a unit and quotes, as in \"90s\""))
+                );
+            }
+            _ => return Err(self.wrong_type(given)),
+        };
+        let quoted = quote(text);
+        match duration::parse(text) {
+            Err(error) => Err(self.fault(given, format_args!("{quoted} {error}"))),
+            Ok(period) if period < self.min => Err(self.fault(given, format_args!("{quoted} is too short"))),
+            Ok(period) if period > self.max => Err(self.fault(given, format_args!("{quoted} is too long"))),
+            Ok(period) => Ok(period),
+        }
+    }
+
+    fn write(&self, value: &Duration) -> Value {
+        Value::Text(duration::format(*value))
+    }
+}
+
+/// A duration of whole seconds within bounds, or without end: [`NEVER`], which is `None`.
+pub(crate) struct PeriodOrNever(pub(crate) Period);
+
+const NEVER: &str = "never";
+
+impl Kind for PeriodOrNever {
+    type Type = Option<Duration>;
+
+    fn allowed(&self) -> String {
+        format!("{} in whole seconds, or \"{NEVER}\"", self.0.allowed())
+    }
+
+    fn read(&self, given: &Given<'_>) -> Result<Option<Duration>, Fault> {
+        if given.get_ref().as_str() == Some(NEVER) {
+            return Ok(None);
+        }
+        let period = self.0.read(given).map_err(|fault| Fault {
+            message: format!("{} in whole seconds, or \"{NEVER}\"", fault.message),
+            ..fault
+        })?;
+        if period.subsec_nanos() > 0 {
+            return Err(
+                self.fault(given, format_args!("\"{}\" has part of a second", duration::format(period)))
+            );
+        }
+        Ok(Some(period))
+    }
+
+    fn write(&self, value: &Option<Duration>) -> Value {
+        value.map_or_else(|| Value::Text(NEVER.to_owned()), |period| self.0.write(&period))
+    }
+}
+
+/// A text for people, without the white space around it; the empty text is `None`.
+pub(crate) struct Text {
+    pub(crate) max_bytes: usize,
+}
+
+impl Kind for Text {
+    type Type = Option<String>;
+
+    fn allowed(&self) -> String {
+        format!("text of at most {} bytes without control characters except line breaks", self.max_bytes)
+    }
+
+    fn read(&self, given: &Given<'_>) -> Result<Option<String>, Fault> {
+        let text = given.get_ref().as_str().ok_or_else(|| self.wrong_type(given))?.trim();
+        if text.len() > self.max_bytes {
+            return Err(self.fault(given, format_args!("{} has {} bytes", quote(text), text.len())));
+        }
+        if text.contains(|c: char| c.is_control() && c != '\n') {
+            return Err(self.fault(given, format_args!("{} has a control character", quote(text))));
+        }
+        Ok((!text.is_empty()).then(|| text.to_owned()))
+    }
+
+    fn write(&self, value: &Option<String>) -> Value {
+        Value::Text(value.clone().unwrap_or_default())
+    }
+}
+
+/// A list of names that NSS knows.
+pub(crate) struct Names {
+    /// Whose names they are: "user" or "group".
+    pub(crate) of: &'static str,
+}
+
+impl Kind for Names {
+    type Type = Vec<String>;
+
+    fn allowed(&self) -> String {
+        format!("a list of {} names, such as [\"a\", \"b\"]", self.of)
+    }
+
+    fn read(&self, given: &Given<'_>) -> Result<Vec<String>, Fault> {
+        let list = given.get_ref().as_array().ok_or_else(|| self.wrong_type(given))?;
+        list.iter().map(|name| self.read_name(name)).collect()
+    }
+
+    fn write(&self, value: &Vec<String>) -> Value {
+        Value::List(value.clone())
+    }
+}
+
+impl Names {
+    /// useradd(8) sets narrower rules, but directories have names with spaces, backslashes and `@`.
+    fn read_name(&self, given: &Given<'_>) -> Result<String, Fault> {
+        /// `LOGIN_NAME_MAX` of limits.h(0p) on Linux, without the terminating zero.
+        const MAX_BYTES: usize = 255;
+        let name = given.get_ref().as_str().ok_or_else(|| self.wrong_type(given))?;
+        let wrong = if name.is_empty() {
+            "is empty"
+        } else if name.len() > MAX_BYTES {
+            "has more than 255 bytes"
+        } else if name.trim() != name {
+            "has white space around it"
+        } else if name.contains(|c: char| c.is_control() || c == ':') {
+            "has a colon or a control character"
+        } else {
+            return Ok(name.to_owned());
+        };
+        Err(self.fault(given, format_args!("{} {wrong}", quote(name))))
+    }
+}

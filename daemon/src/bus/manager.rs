@@ -1,0 +1,205 @@
+//! `org.lockdown1.Manager`: thin. Who asks, what about, may they, then the operation.
+
+use std::sync::Arc;
+
+use zbus::{message::Header, object_server::SignalEmitter};
+
+use lockdown_dbus_api::{
+    Dict, Error, options,
+    views::{Account, Drift, Event, ExpiryNotice, LockNotice, Session},
+};
+
+use super::{authorization::authorize, caller::Caller};
+use crate::{
+    core::Core,
+    domain::account,
+    operations::{account as accounts, expire, lock, resolve::resolve, sessions, unlock, view},
+};
+
+/// The object at `/org/lockdown1`.
+#[derive(Debug)]
+pub struct Manager {
+    core: Arc<Core>,
+}
+
+impl Manager {
+    /// Serves what `core` can do.
+    #[must_use]
+    pub fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    async fn caller(&self, header: &Header<'_>) -> Result<Caller, Error> {
+        Caller::of(&self.core.bus, header, &self.core.nss()).await
+    }
+
+    /// The caller, and the account it may do this to.
+    async fn caller_about(
+        &self,
+        header: &Header<'_>,
+        user: &str,
+    ) -> Result<(Caller, account::Account), Error> {
+        let caller = self.caller(header).await?;
+        let account = resolve(&self.core, user).await?;
+        authorize(&self.core.bus, header, &caller, Some(account.uid)).await?;
+        Ok((caller, account))
+    }
+
+    /// The same for a filter that may name an account.
+    async fn caller_about_some(
+        &self,
+        header: &Header<'_>,
+        user: Option<&str>,
+    ) -> Result<(Caller, Option<account::Account>), Error> {
+        if let Some(user) = user {
+            let (caller, account) = self.caller_about(header, user).await?;
+            return Ok((caller, Some(account)));
+        }
+        let caller = self.caller(header).await?;
+        authorize(&self.core.bus, header, &caller, None).await?;
+        Ok((caller, None))
+    }
+}
+
+#[zbus::interface(name = "org.lockdown1.Manager", introspection_docs = false)]
+impl Manager {
+    #[zbus(out_args("account"))]
+    async fn lock_account(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        user: &str,
+        options: Dict,
+    ) -> Result<Account, Error> {
+        let options = options::Lock::try_from(options)?;
+        let (caller, account) = self.caller_about(&header, user).await?;
+        lock::lock(&self.core, &caller, &account, options).await
+    }
+
+    #[zbus(out_args("account"))]
+    async fn unlock_account(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        user: &str,
+        options: Dict,
+    ) -> Result<Account, Error> {
+        let options = options::Unlock::try_from(options)?;
+        let (caller, account) = self.caller_about(&header, user).await?;
+        unlock::unlock(&self.core, &caller, &account, options).await
+    }
+
+    #[zbus(out_args("account"))]
+    async fn get_account(&self, #[zbus(header)] header: Header<'_>, user: &str) -> Result<Account, Error> {
+        let (caller, account) = self.caller_about(&header, user).await?;
+        view::account(&self.core, &caller, &account).await
+    }
+
+    #[zbus(out_args("accounts"))]
+    async fn list_accounts(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        filter: Dict,
+    ) -> Result<Vec<Account>, Error> {
+        let filter = options::AccountFilter::try_from(filter)?;
+        let (caller, _) = self.caller_about_some(&header, None).await?;
+        accounts::list(&self.core, &caller, &filter).await
+    }
+
+    async fn set_expiry(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        user: &str,
+        unix_seconds: i64,
+    ) -> Result<(), Error> {
+        let (caller, account) = self.caller_about(&header, user).await?;
+        expire::set_expiry(&self.core, &caller, &account, unix_seconds).await
+    }
+
+    #[zbus(out_args("sessions"))]
+    async fn list_sessions(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        filter: Dict,
+    ) -> Result<Vec<Session>, Error> {
+        let filter = options::SessionFilter::try_from(filter)?;
+        let (_, account) = self.caller_about_some(&header, filter.user.as_deref()).await?;
+        sessions::list(&self.core, account.map(|account| account.name)).await
+    }
+
+    #[zbus(out_args("sessions"))]
+    async fn end_sessions(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        user: &str,
+        options: Dict,
+    ) -> Result<Vec<Session>, Error> {
+        let options = options::EndSessions::try_from(options)?;
+        let (caller, account) = self.caller_about(&header, user).await?;
+        sessions::end(&self.core, &caller, &account, options).await
+    }
+
+    #[zbus(out_args("events"))]
+    async fn list_events(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        filter: Dict,
+    ) -> Result<Vec<Event>, Error> {
+        let mut filter = options::EventFilter::try_from(filter)?;
+        let caller = self.caller(&header).await?;
+        // The trail outlives the account: root may ask about one that is gone.
+        let uid = match &filter.user {
+            Some(user) if caller.uid == 0 => {
+                filter.user =
+                    Some(resolve(&self.core, user).await.map_or_else(|_| user.clone(), |found| found.name));
+                None
+            }
+            Some(user) => {
+                let account = resolve(&self.core, user).await?;
+                filter.user = Some(account.name);
+                Some(account.uid)
+            }
+            None => None,
+        };
+        authorize(&self.core.bus, &header, &caller, uid).await?;
+        accounts::events(&self.core, filter).await
+    }
+
+    #[zbus(out_args("drifts"))]
+    async fn check_records(&self, #[zbus(header)] header: Header<'_>) -> Result<Vec<Drift>, Error> {
+        self.caller_about_some(&header, None).await?;
+        accounts::drifts(&self.core).await
+    }
+
+    #[zbus(signal)]
+    async fn account_locked(emitter: &SignalEmitter<'_>, user: &str, lock: LockNotice) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn account_unlocked(emitter: &SignalEmitter<'_>, user: &str, lock: LockNotice) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn account_expired(
+        emitter: &SignalEmitter<'_>,
+        user: &str,
+        expiry: ExpiryNotice,
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn session_started(emitter: &SignalEmitter<'_>, user: &str, session: Session) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn session_ended(emitter: &SignalEmitter<'_>, user: &str, session: Session) -> zbus::Result<()>;
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn version(&self) -> &str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    #[zbus(property)]
+    fn lockdown_enabled(&self) -> bool {
+        self.core.settings().lockdown.enabled
+    }
+
+    #[zbus(property)]
+    async fn locked_accounts(&self) -> zbus::fdo::Result<u32> {
+        accounts::count_locked(&self.core).await.map_err(|error| zbus::fdo::Error::Failed(error.message()))
+    }
+}

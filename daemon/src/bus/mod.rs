@@ -1,0 +1,6 @@
+//! `org.lockdown1` on the system bus.
+
+pub mod authorization;
+pub mod caller;
+pub mod manager;
+pub mod signals;

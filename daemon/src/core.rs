@@ -1,0 +1,103 @@
+//! What every operation works with.
+
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use tokio::sync::mpsc;
+use zbus::Connection;
+
+use lockdown_config::Settings;
+use lockdown_dbus_api::Error;
+use lockdown_enforcement::DenyDirectory;
+
+use crate::{
+    bus::signals::Signal,
+    host::{login_defs, nss::Nss, nss::NssError},
+    store::{Store, StoreError},
+};
+
+/// The parts of the daemon, built once.
+#[derive(Debug)]
+pub struct Core {
+    /// The store; also keeps the deny records.
+    pub store: Store,
+    /// Where the deny records lie, to compare with the store.
+    pub directory: DenyDirectory,
+    /// The system bus: logind, systemd, polkit.
+    pub bus: Connection,
+    /// The kernel's name for this boot.
+    pub boot_id: String,
+    settings: RwLock<Arc<Settings>>,
+    nss: Nss,
+    signals: mpsc::UnboundedSender<Signal>,
+}
+
+impl Core {
+    /// Puts the parts together; signals come out of the receiver.
+    ///
+    /// # Errors
+    /// If the kernel does not tell the boot id.
+    pub fn new(
+        store: Store,
+        directory: DenyDirectory,
+        bus: Connection,
+        settings: Settings,
+    ) -> std::io::Result<(Self, mpsc::UnboundedReceiver<Signal>)> {
+        let (signals, queue) = mpsc::unbounded_channel();
+        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned();
+        let nss = Nss::new(settings.nss.timeout);
+        let settings = RwLock::new(Arc::new(settings));
+        Ok((Self { store, directory, bus, boot_id, settings, nss, signals }, queue))
+    }
+
+    /// The configuration as it is now.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes a new configuration.
+    pub fn configure(&self, settings: Settings) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        self.emit(Signal::Reconfigured);
+    }
+
+    /// NSS with the configured time limit.
+    #[must_use]
+    pub fn nss(&self) -> Nss {
+        self.nss.with_limit(self.settings().nss.timeout)
+    }
+
+    /// Lowest uid of an ordinary account.
+    #[must_use]
+    pub fn uid_min(&self) -> u32 {
+        login_defs::uid_min(Path::new("/etc/login.defs"))
+    }
+
+    /// Names in `[protected] users`.
+    #[must_use]
+    pub fn protected_users(&self) -> BTreeSet<String> {
+        self.settings().protected.users.iter().cloned().collect()
+    }
+
+    /// Queues a signal.
+    pub fn emit(&self, signal: Signal) {
+        // The receiver lives as long as the service.
+        let _ = self.signals.send(signal);
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<NssError> for Error {
+    fn from(error: NssError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}

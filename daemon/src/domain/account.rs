@@ -1,0 +1,152 @@
+//! An account, and how a caller names one.
+
+use lockdown_enforcement::escape::escape;
+
+use super::lock::Time;
+
+/// Longest name of an account, in bytes (LOGIN_NAME_MAX of limits.h, with its NUL).
+pub const MAX_NAME: usize = 255;
+
+/// An account as NSS has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Login name as NSS spells it.
+    pub name: String,
+    /// User id.
+    pub uid: u32,
+    /// Primary group.
+    pub gid: u32,
+    /// Home directory.
+    pub home: std::path::PathBuf,
+}
+
+/// What the store adds to an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// When the account expires; `None` = never.
+    pub valid_until: Option<Time>,
+    /// Failed attempts since the last success.
+    pub failed_attempts: u32,
+    /// Start of the last session seen.
+    pub last_sign_in: Option<Time>,
+}
+
+impl Stored {
+    /// The account has expired: the moment itself counts as passed.
+    #[must_use]
+    pub fn expired(&self, now: Time) -> bool {
+        self.valid_until.is_some_and(|end| end <= now)
+    }
+}
+
+/// How a caller names an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reference {
+    /// Login name, as NSS knows it.
+    Name(String),
+    /// `uid:1000`
+    Uid(u32),
+    /// `email:…`, `id:…`: an identifier that the store has for the account.
+    Identifier {
+        /// `email` or `id`.
+        kind: &'static str,
+        /// What comes after the colon.
+        value: String,
+    },
+}
+
+/// A reference that cannot name any account.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadReference {
+    /// Nothing there.
+    #[error("the account's name is empty: give a login name, uid:1000, email:… or id:…")]
+    Empty,
+    /// Over [`MAX_NAME`].
+    #[error("the account's name has {0} bytes: names have at most {MAX_NAME}")]
+    TooLong(usize),
+    /// Characters that no account can have, and that would forge lines in files and logs.
+    #[error("`{0}` cannot name an account: control characters, `:` and `/` are not allowed")]
+    BadCharacter(String),
+    /// `uid:` and no number.
+    #[error("`{0}` is no user id: write uid: and a number from 0 to 4294967294")]
+    BadUid(String),
+}
+
+impl Reference {
+    /// Reads what a caller wrote.
+    ///
+    /// # Errors
+    /// [`BadReference`], its text escaped and fit for a caller.
+    pub fn parse(text: &str) -> Result<Self, BadReference> {
+        if text.is_empty() {
+            return Err(BadReference::Empty);
+        }
+        if text.len() > MAX_NAME {
+            return Err(BadReference::TooLong(text.len()));
+        }
+        let bad = || BadReference::BadCharacter(escape(text).to_string());
+        if text.chars().any(char::is_control) {
+            return Err(bad());
+        }
+        match text.split_once(':') {
+            Some(("uid", number)) => match number.parse() {
+                // (uid_t)-1 means "no user" to the kernel.
+                Ok(uid) if uid != u32::MAX => Ok(Self::Uid(uid)),
+                _ => Err(BadReference::BadUid(escape(text).to_string())),
+            },
+            Some(("email", value)) if !value.is_empty() => {
+                Ok(Self::Identifier { kind: "email", value: value.to_owned() })
+            }
+            Some(("id", value)) if !value.is_empty() => {
+                Ok(Self::Identifier { kind: "id", value: value.to_owned() })
+            }
+            Some(_) => Err(bad()),
+            None if text.contains('/') => Err(bad()),
+            None => Ok(Self::Name(text.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_ways_to_name_an_account() {
+        assert_eq!(Reference::parse("alice"), Ok(Reference::Name("alice".into())));
+        assert_eq!(Reference::parse("CORP\\alice"), Ok(Reference::Name("CORP\\alice".into())));
+        assert_eq!(Reference::parse("uid:1000"), Ok(Reference::Uid(1000)));
+        assert_eq!(
+            Reference::parse("email:a@b.example"),
+            Ok(Reference::Identifier { kind: "email", value: "a@b.example".into() })
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_an_account_is_refused_with_its_text_escaped() {
+        assert_eq!(Reference::parse(""), Err(BadReference::Empty));
+        assert_eq!(Reference::parse(&"a".repeat(10_000)), Err(BadReference::TooLong(10_000)));
+        for text in ["a\nb", "a\u{1b}[2Jb", "../etc", "a:b", "email:", "uid:-1", "uid:4294967295", "uid:x"] {
+            let error = Reference::parse(text).unwrap_err().to_string();
+            assert!(!error.contains(char::is_control), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_account_expires_at_the_moment_given() {
+        let stored = Stored { valid_until: Some(100), ..Stored::default() };
+        assert!(!stored.expired(99));
+        assert!(stored.expired(100));
+        assert!(!Stored::default().expired(i64::MAX));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic_or_pass_a_control_character(text in any::<String>()) {
+            if let Ok(Reference::Name(name)) = Reference::parse(&text) {
+                prop_assert!(!name.chars().any(char::is_control));
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! One row of the audit trail.
+
+use std::collections::BTreeMap;
+
+use super::lock::Time;
+
+/// What happened. The names are stable: `lockdownctl events --action` takes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A lock was placed or updated.
+    Lock,
+    /// A lock was lifted.
+    Unlock,
+    /// A lock has ended by time.
+    LockExpired,
+    /// `valid_until` was set.
+    SetExpiry,
+    /// `valid_until` has passed.
+    AccountExpired,
+    /// Somebody asked for sessions to be ended.
+    EndSessions,
+    /// A session of a locked or expired account was found and ended.
+    SessionRefused,
+    /// The login path denied a login.
+    LoginDenied,
+    /// A session was opened.
+    SessionStart,
+    /// A session has ended.
+    SessionEnd,
+    /// A deny record disagreed with the store and was put right.
+    RecordDrift,
+    /// The configuration was read anew.
+    ConfigReload,
+}
+
+impl Action {
+    /// The name in the store, on the bus and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lock => "lock",
+            Self::Unlock => "unlock",
+            Self::LockExpired => "lock-expired",
+            Self::SetExpiry => "set-expiry",
+            Self::AccountExpired => "account-expired",
+            Self::EndSessions => "end-sessions",
+            Self::SessionRefused => "session-refused",
+            Self::LoginDenied => "login-denied",
+            Self::SessionStart => "session-start",
+            Self::SessionEnd => "session-end",
+            Self::RecordDrift => "record-drift",
+            Self::ConfigReload => "config-reload",
+        }
+    }
+
+    /// How much attention it wants when it succeeds.
+    #[must_use]
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::SessionStart | Self::SessionEnd => Severity::Info,
+            Self::RecordDrift | Self::SessionRefused => Severity::Warning,
+            _ => Severity::Notice,
+        }
+    }
+}
+
+/// How much attention an event wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Ordinary.
+    Info,
+    /// Somebody changed something.
+    Notice,
+    /// Somebody should look.
+    Warning,
+}
+
+impl Severity {
+    /// The name in the store and on the bus.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// How it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done.
+    Success,
+    /// A rule said no; why.
+    Refused(String),
+    /// The host did not let it happen; why.
+    Failed(String),
+}
+
+/// Named values, in the order of their names.
+pub type Fields = BTreeMap<&'static str, String>;
+
+/// An event before it has a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When.
+    pub time: Time,
+    /// What.
+    pub action: Action,
+    /// About which account; empty if about none.
+    pub account: String,
+    /// What was acted on beyond the account, such as `lock:17`; may be empty.
+    pub target: String,
+    /// Owner of the lock concerned; may be empty.
+    pub owner: String,
+    /// Reason given; may be empty.
+    pub reason: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Who asked; empty for what the daemon did by itself.
+    pub caller: Fields,
+    /// What was asked for.
+    pub input: Fields,
+}
+
+impl Event {
+    /// A success about `account`, by the daemon itself.
+    #[must_use]
+    pub fn new(time: Time, action: Action, account: &str) -> Self {
+        Self {
+            time,
+            action,
+            account: account.to_owned(),
+            target: String::new(),
+            owner: String::new(),
+            reason: String::new(),
+            outcome: Outcome::Success,
+            caller: Fields::new(),
+            input: Fields::new(),
+        }
+    }
+
+    /// Somebody should look at what did not succeed.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        match self.outcome {
+            Outcome::Success => self.action.severity(),
+            Outcome::Refused(_) | Outcome::Failed(_) => Severity::Warning,
+        }
+    }
+}

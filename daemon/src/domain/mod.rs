@@ -1,0 +1,6 @@
+//! Rules and types: no I/O, and time is an argument.
+
+pub mod account;
+pub mod event;
+pub mod lock;
+pub mod protection;

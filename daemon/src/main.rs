@@ -1,0 +1,44 @@
+//! `lockdownd`: see lockdownd(8).
+
+use std::process::ExitCode;
+
+use lockdownd::{logging, service};
+
+/// sysexits.h: what is wrong lasts until somebody mends it; the unit does not restart on it.
+const EX_CONFIG: u8 = 78;
+
+fn main() -> ExitCode {
+    match std::env::args().nth(1).as_deref() {
+        None => run(),
+        Some("--version") => {
+            println!("lockdownd {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Some(_) => {
+            eprintln!(
+                "lockdownd takes no arguments but --version; it is started by systemd. See lockdownd(8)."
+            );
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> ExitCode {
+    logging::start();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!("lockdownd cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(service::run());
+    runtime.shutdown_timeout(service::SHUTDOWN_PATIENCE);
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("lockdownd stops: {error}");
+            if error.is_lasting() { ExitCode::from(EX_CONFIG) } else { ExitCode::FAILURE }
+        }
+    }
+}

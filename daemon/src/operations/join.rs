@@ -1,0 +1,274 @@
+//! One row per session, from two sources: logind announces it, and the login path reports it with what only PAM
+//! knows (the key that opened it, sessions of sudo and su). And the last gate: a session of a locked account is ended.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use zbus_systemd::login1::ManagerProxy;
+
+use lockdown_dbus_api::Error;
+use lockdown_enforcement::{DenialKind, DenialReport, Phase, SessionReport, escape::escape};
+
+use super::sessions::{end_one, mark_ended, view};
+use crate::{
+    bus::signals::Signal,
+    core::Core,
+    domain::{
+        event::{Action, Event, Outcome},
+        lock::locked_until,
+    },
+    host::{
+        clock,
+        logind::{self, LogindSession},
+        processes::{Held, Target},
+        readiness::watch,
+        sshd, sweep,
+    },
+    store::{
+        StoreError, accounts, locks,
+        sessions::{self, Session},
+    },
+};
+
+/// Follows logind for as long as the daemon runs: first what there is, then what comes and goes. Returns when the bus
+/// is gone.
+///
+/// # Errors
+/// Those of the bus.
+pub async fn follow_logind(core: Arc<Core>) -> zbus::Result<()> {
+    let logind = ManagerProxy::new(&core.bus).await?;
+    // Subscribe before listing, so that nothing falls in between.
+    let mut new = logind.receive_session_new().await?;
+    let mut removed = logind.receive_session_removed().await?;
+    let listed = logind::list(&core.bus).await.unwrap_or_else(|error| {
+        tracing::warn!("logind does not answer; only sessions that PAM reports are known: {error}");
+        Vec::new()
+    });
+    if let Err(error) = close_vanished(&core, &listed).await {
+        tracing::error!("sessions that ended while lockdownd was away cannot be closed: {error}");
+    }
+    for session in listed {
+        announced(&core, session).await;
+    }
+    loop {
+        tokio::select! {
+            signal = new.next() => {
+                let Some(signal) = signal else { return Ok(()) };
+                let id = signal.args()?.session_id;
+                let core = Arc::clone(&core);
+                // A session that must end takes a sweep: the next announcement does not wait for it.
+                tokio::spawn(async move {
+                    if let Ok(session) = logind::get(&core.bus, &id).await {
+                        announced(&core, session).await;
+                    }
+                });
+            }
+            signal = removed.next() => {
+                let Some(signal) = signal else { return Ok(()) };
+                let id = signal.args()?.session_id;
+                gone(&core, |session| session.logind_id.as_deref() == Some(&id)).await;
+            }
+        }
+    }
+}
+
+/// Sessions that the store has open and the host has no more.
+async fn close_vanished(core: &Arc<Core>, listed: &[LogindSession]) -> Result<(), StoreError> {
+    let boot_id = core.boot_id.clone();
+    let (earlier, open) = core
+        .store
+        .read(move |connection| {
+            Ok::<_, StoreError>((
+                sessions::open_before_boot(connection, &boot_id)?,
+                sessions::open(connection, None)?,
+            ))
+        })
+        .await?;
+    for session in &earlier {
+        mark_ended(core, session).await?;
+    }
+    for session in open.into_iter().filter(|session| earlier.iter().all(|other| other.row != session.row)) {
+        let alive = match &session.logind_id {
+            Some(id) => listed.iter().any(|listed| listed.id == *id),
+            None => watch_leader(core, &session),
+        };
+        if !alive {
+            mark_ended(core, &session).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn announced(core: &Arc<Core>, session: LogindSession) {
+    if session.is_manager() {
+        return;
+    }
+    let new = Session {
+        account: session.name,
+        uid: session.uid,
+        logind_id: Some(session.id),
+        service: session.service,
+        tty: session.tty,
+        remote_host: session.remote_host,
+        leader_pid: session.leader,
+        started_at: session.started,
+        ..Session::default()
+    };
+    put(core, new).await;
+}
+
+/// A report of the login path that a session was opened. `leader` is the process that reported it, by the kernel's word.
+pub async fn opened(core: &Arc<Core>, report: SessionReport, leader: u32) {
+    if report.service == "systemd-user" {
+        // The user manager: nobody signed in by it.
+        return;
+    }
+    // sudo and su within a session inherit its id; it is theirs only if they lead it.
+    let logind_id = match report.logind_session {
+        Some(id) => match logind::get(&core.bus, &id).await {
+            Ok(session) if session.leader == leader => Some(id),
+            _ => None,
+        },
+        None => None,
+    };
+    // The login path says what the user typed; the store goes by the name that NSS has.
+    let name = match core.nss().by_uid(report.uid).await {
+        Ok(Some(account)) => account.name,
+        _ => report.account,
+    };
+    let new = Session {
+        account: name,
+        uid: report.uid,
+        logind_id,
+        service: report.service,
+        tty: report.tty.map(|tty| tty.trim_start_matches("/dev/").to_owned()).unwrap_or_default(),
+        remote_host: report.remote_host.unwrap_or_default(),
+        leader_pid: leader,
+        authenticator: report.auth_info.as_deref().map(sshd::authenticator).unwrap_or_default(),
+        started_at: clock::now(),
+        ..Session::default()
+    };
+    put(core, new).await;
+}
+
+/// A report of the login path that a session was closed.
+pub async fn closed(core: &Arc<Core>, leader: u32) {
+    // logind's own are closed by logind: more than PAM's closing goes on in them.
+    gone(core, |session| session.logind_id.is_none() && session.leader_pid == leader).await;
+}
+
+/// A report of the login path that it denied a login. sshd goes on without a session, with forwardings: it is ended.
+pub async fn denied(core: &Arc<Core>, report: DenialReport, reporter: u32) {
+    let mut event = Event::new(clock::now(), Action::LoginDenied, &report.account);
+    event.outcome = Outcome::Refused(why(&report.kind));
+    event.input.insert("service", report.service.clone());
+    event
+        .input
+        .insert("phase", if report.phase == Phase::Account { "account" } else { "session" }.to_owned());
+    event.input.extend(report.tty.map(|tty| ("tty", tty)));
+    event.input.extend(report.remote_host.map(|host| ("remote_host", host)));
+    if let Some(auth_info) = &report.auth_info {
+        event.input.insert("authenticator", sshd::authenticator(auth_info));
+    }
+    if let Err(error) = core.store.write(move |change| change.record(event)).await {
+        let error: StoreError = error;
+        tracing::error!("a denied login could not be recorded: {error}");
+    }
+    if report.phase == Phase::Session && report.service == "sshd" {
+        let limit = core.settings().sessions.end_timeout;
+        sweep::end_session(&core.bus, Target::Tree { leader: reporter }, None, limit).await;
+    }
+}
+
+fn why(kind: &DenialKind) -> String {
+    match kind {
+        DenialKind::Locked { lock, owner, authenticator: None } => format!("lock {lock} of {owner}"),
+        DenialKind::Locked { lock, owner, authenticator: Some(id) } => {
+            format!("lock {lock} of {owner} on {id}")
+        }
+        DenialKind::Expired { .. } => "the account has expired".to_owned(),
+        DenialKind::RecordUnreadable => "the deny record cannot be read".to_owned(),
+    }
+}
+
+async fn put(core: &Arc<Core>, new: Session) {
+    let boot_id = core.boot_id.clone();
+    let stored = core
+        .store
+        .write(move |change| {
+            let now = clock::now();
+            let id = accounts::ensure(change, &new.account, new.uid, now)?;
+            let (session, is_new) = sessions::put(change, id, &boot_id, &new)?;
+            if is_new {
+                accounts::set_last_sign_in(change, id, session.started_at)?;
+                let mut event = Event::new(now, Action::SessionStart, &session.account);
+                event.target = format!("session:{}", session.id());
+                event.input.insert("service", session.service.clone());
+                event.input.insert("remote_host", session.remote_host.clone());
+                change.record(event)?;
+            }
+            let standing = locks::of_account(change.connection(), &session.account)?;
+            let denied = locked_until(&standing, now).is_some()
+                || accounts::stored(change.connection(), &session.account)?.expired(now);
+            Ok::<_, StoreError>((session, is_new, denied))
+        })
+        .await;
+    let (session, is_new, denied) = match stored {
+        Ok(stored) => stored,
+        Err(error) => return tracing::error!("a session could not be recorded: {error}"),
+    };
+    if is_new {
+        core.emit(Signal::SessionStarted(session.account.clone(), view(&session)));
+        if session.logind_id.is_none() && !watch_leader(core, &session) {
+            gone(core, |open| open.row == session.row).await;
+        }
+        if denied && session.uid != 0 {
+            refuse(core, &session).await;
+        }
+    }
+}
+
+/// A session of an account that is locked or expired: it slipped past the login path (a login in flight, a service without
+/// PAM), or began before the daemon did.
+async fn refuse(core: &Core, session: &Session) {
+    let outcome = end_one(core, session).await;
+    let mut event = Event::new(clock::now(), Action::SessionRefused, &session.account);
+    event.target = format!("session:{}", session.id());
+    event.input.insert("service", session.service.clone());
+    event.input.insert("processes", outcome.processes.to_string());
+    if !outcome.survivors.is_empty() {
+        event.outcome = Outcome::Failed(format!("still running: {}", outcome.survivors.join("; ")));
+    }
+    let recorded: Result<(), StoreError> = core.store.write(move |change| change.record(event)).await;
+    if let Err(error) = recorded.map_err(Error::from) {
+        tracing::error!("a refused session of {} could not be recorded: {error}", escape(&session.account));
+    }
+}
+
+async fn gone(core: &Core, is_it: impl Fn(&Session) -> bool) {
+    let open = core.store.read(|connection| Ok::<_, StoreError>(sessions::open(connection, None)?)).await;
+    let result = async {
+        for session in open?.iter().filter(|session| is_it(session)) {
+            mark_ended(core, session).await?;
+        }
+        Ok::<_, StoreError>(())
+    };
+    if let Err(error) = result.await {
+        tracing::error!("the end of a session could not be recorded: {error}");
+    }
+}
+
+/// Closes the session when its leader ends without saying so. Returns whether the leader is alive.
+fn watch_leader(core: &Arc<Core>, session: &Session) -> bool {
+    let Some(leader) = Held::take(session.leader_pid) else { return false };
+    let (core, session) = (Arc::clone(core), session.clone());
+    tokio::spawn(async move {
+        if let Ok(pidfd) = watch(leader.into_pidfd()) {
+            let _ = pidfd.readable().await;
+            if let Err(error) = mark_ended(&core, &session).await {
+                tracing::error!("the end of a session could not be recorded: {error}");
+            }
+        }
+    });
+    true
+}

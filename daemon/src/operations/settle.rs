@@ -1,0 +1,93 @@
+//! What time does: locks end and accounts expire. The login path needs nobody for that; this tells the world.
+
+use lockdown_dbus_api::views::{ExpiryNotice, LockNotice};
+
+use super::{sessions, view};
+use crate::{
+    bus::signals::Signal,
+    core::Core,
+    domain::{
+        account::Account,
+        event::{Action, Event},
+        lock::{Lock, Time, locked_until},
+    },
+    host::clock::{self, Alarm},
+    store::{StoreError, accounts, locks},
+};
+
+struct Settled {
+    unlocked: Vec<(String, Lock, bool)>,
+    expired: Vec<(String, u32, Time)>,
+}
+
+/// Takes expired locks out of the store, reports them and expired accounts, and ends what the latter run.
+///
+/// # Errors
+/// [`StoreError`]; tried again at the next change or deadline.
+pub async fn settle(core: &Core) -> Result<(), StoreError> {
+    let settled = core
+        .store
+        .write(|change| {
+            let now = clock::now();
+            let mut unlocked = Vec::new();
+            for (account, _, lock) in locks::take_expired(change, now)? {
+                let mut event = Event::new(now, Action::LockExpired, &account);
+                event.target = format!("lock:{}", lock.id);
+                event.owner = lock.terms.owner.to_string();
+                change.record(event)?;
+                let left = locks::of_account(change.connection(), &account)?;
+                unlocked.push((account, lock, locked_until(&left, now).is_some()));
+            }
+            let expired = accounts::take_newly_expired(change, now)?;
+            for (account, _, valid_until) in &expired {
+                let mut event = Event::new(now, Action::AccountExpired, account);
+                event.input.insert("valid_until", valid_until.to_string());
+                change.record(event)?;
+            }
+            Ok::<_, StoreError>(Settled { unlocked, expired })
+        })
+        .await?;
+    for (account, lock, still_locked) in settled.unlocked {
+        let notice =
+            LockNotice { ended: Some("expired".to_owned()), ..view::lock_notice(&lock, still_locked) };
+        core.emit(Signal::AccountUnlocked(account, notice));
+    }
+    for (name, uid, valid_until) in settled.expired {
+        core.emit(Signal::AccountExpired(name.clone(), ExpiryNotice { valid_until }));
+        let account = Account { name, uid, gid: u32::MAX, home: "/nonexistent".into() };
+        sessions::end_everything(core, &account, "account-expired").await;
+    }
+    Ok(())
+}
+
+/// Settles at every deadline in the store, for as long as the daemon runs.
+pub async fn settle_forever(core: &Core, mut alarm: Alarm) {
+    let mut changes = core.store.changes();
+    loop {
+        changes.mark_unchanged();
+        if let Err(error) = settle(core).await {
+            tracing::error!("locks and accounts that have expired cannot be settled: {error}");
+        }
+        let deadline =
+            core.store.read(|connection| locks::next_deadline(connection).map_err(StoreError::from)).await;
+        let deadline = deadline.unwrap_or_else(|error| {
+            tracing::error!("the next deadline cannot be read: {error}");
+            None
+        });
+        // A deadline that could not be settled must not turn this into a busy loop.
+        let deadline = deadline.map(|at| at.max(clock::now() + 1));
+        tokio::select! {
+            woken = alarm.wait_until(deadline) => {
+                if let Err(error) = woken {
+                    tracing::error!("the timer failed: {error}");
+                    return;
+                }
+            }
+            changed = changes.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Unlocking an account.
+
+use lockdown_dbus_api::{Error, options, views};
+use lockdown_enforcement::escape::escape;
+
+use super::{lock::owner_for, view};
+use crate::{
+    bus::{caller::Caller, signals::Signal},
+    core::Core,
+    domain::{
+        account::Account,
+        event::{Action, Event},
+        lock::{Lock, locked_until},
+    },
+    host::clock,
+    store::locks,
+};
+
+/// Lifts the locks that an operator may lift, or those of the owner in `options`; others stay.
+///
+/// # Errors
+/// `NotLocked` if there is none to lift, naming those that stand; `InvalidArgument`, `NotAuthorized`, `Failed`.
+pub async fn unlock(
+    core: &Core,
+    caller: &Caller,
+    account: &Account,
+    options: options::Unlock,
+) -> Result<views::Account, Error> {
+    let owner = options.owner.as_deref().map(|asked| owner_for(caller, Some(asked))).transpose()?;
+    let reason = options.reason.unwrap_or_default();
+    let (name, uid, fields) = (account.name.clone(), account.uid, caller.fields());
+    let (lifted, still_locked) = core
+        .store
+        .write(move |change| {
+            let now = clock::now();
+            let standing =
+                locks::of_account(change.connection(), &name).map_err(crate::store::StoreError::from)?;
+            let standing =
+                standing.into_iter().filter(|lock| lock.authenticator.is_none() && lock.in_force(now));
+            let (lifted, left): (Vec<Lock>, Vec<Lock>) = standing.partition(|lock| match &owner {
+                Some(owner) => lock.terms.owner == *owner,
+                None => lock.terms.owner.yields_to_operator(),
+            });
+            if lifted.is_empty() {
+                return Err(nothing_to_lift(&name, &left));
+            }
+            for lock in &lifted {
+                locks::remove(change, lock.id, uid)?;
+                let mut event = Event::new(now, Action::Unlock, &name);
+                event.target = format!("lock:{}", lock.id);
+                event.owner = lock.terms.owner.to_string();
+                event.reason.clone_from(&reason);
+                event.caller.clone_from(&fields);
+                change.record(event)?;
+            }
+            Ok((lifted, locked_until(&left, now).is_some()))
+        })
+        .await?;
+    for lock in &lifted {
+        let notice =
+            views::LockNotice { ended: Some("lifted".to_owned()), ..view::lock_notice(lock, still_locked) };
+        core.emit(Signal::AccountUnlocked(account.name.clone(), notice));
+    }
+    view::account(core, caller, account).await
+}
+
+fn nothing_to_lift(name: &str, left: &[Lock]) -> Error {
+    let name = escape(name);
+    if left.is_empty() {
+        return Error::NotLocked(format!("{name} is not locked"));
+    }
+    let owners: Vec<String> = left.iter().map(|lock| lock.terms.owner.to_string()).collect();
+    Error::NotLocked(format!(
+        "{name} has no lock that this lifts; locked by {}: lift it where it was placed",
+        owners.join(", ")
+    ))
+}

@@ -1,0 +1,168 @@
+//! Builds the parts, runs them, ends them.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use sd_notify::NotifyState;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    task::JoinSet,
+    time::MissedTickBehavior,
+};
+use zbus::{Connection, fdo::RequestNameFlags};
+
+use lockdown_config::{Paths, Settings};
+use lockdown_dbus_api::{BUS_NAME, OBJECT_PATH};
+use lockdown_enforcement::{DENY_DIRECTORY, DenyDirectory};
+
+use crate::{
+    bus::{
+        manager::Manager,
+        signals::{self, Signal},
+    },
+    core::Core,
+    domain::event::{Action, Event, Outcome},
+    host::clock::{self, Alarm},
+    login_socket,
+    operations::{join, reconcile::reconcile, settle},
+    store::{Store, StoreError},
+};
+
+const DATABASE: &str = "/var/lib/lockdown/lockdown.db";
+
+/// Why the daemon stopped or did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The configuration is wrong; nothing was started.
+    #[error("{0}")]
+    Config(#[from] lockdown_config::Error),
+    /// The store cannot be used.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The system bus is not there, or went away.
+    #[error("the system bus: {0}")]
+    Bus(#[from] zbus::Error),
+    /// The host said no.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl ServiceError {
+    /// Starting again would end the same way until somebody does something about it.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        matches!(self, Self::Config(_) | Self::Store(StoreError::Unusable(_)))
+    }
+}
+
+/// Runs the daemon until it is told to stop.
+///
+/// # Errors
+/// [`ServiceError`]
+pub async fn run() -> Result<(), ServiceError> {
+    let settings = Settings::load(&Paths::default())?.settings;
+    let directory = DenyDirectory::new(DENY_DIRECTORY);
+    let store = Store::open(&PathBuf::from(DATABASE), directory.clone())?;
+    let leftovers = directory.remove_temporaries()?;
+    if leftovers > 0 {
+        tracing::info!("{leftovers} deny records that were being written when lockdownd ended were removed");
+    }
+    let bus = Connection::system().await?;
+    let (core, queue) = Core::new(store, directory, bus.clone(), settings)?;
+    let core = Arc::new(core);
+    reconcile(&core).await?;
+
+    let mut tasks = start(&core, queue).await?;
+    // Whoever finds the name finds everything behind it.
+    bus.request_name_with_flags(BUS_NAME, RequestNameFlags::DO_NOT_QUEUE).await?;
+    tell_systemd(&[NotifyState::Ready]);
+    tracing::info!("lockdownd {} is ready", env!("CARGO_PKG_VERSION"));
+
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => reload(&core).await,
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            ended = tasks.join_next() => {
+                return match ended {
+                    Some(Ok(Err(error))) => Err(error),
+                    _ => Err(ServiceError::Bus(zbus::Error::Failure("the connection was closed".to_owned()))),
+                };
+            }
+        }
+    }
+    tell_systemd(&[NotifyState::Stopping]);
+    Ok(())
+}
+
+async fn start(
+    core: &Arc<Core>,
+    queue: mpsc::UnboundedReceiver<Signal>,
+) -> Result<JoinSet<Result<(), ServiceError>>, ServiceError> {
+    core.bus.object_server().at(OBJECT_PATH, Manager::new(Arc::clone(core))).await?;
+    let socket = login_socket::socket()?;
+    let alarm = Alarm::new()?;
+    let mut tasks = JoinSet::new();
+    let bus = core.bus.clone();
+    tasks.spawn(async move {
+        signals::send_all(bus, queue).await;
+        Ok(())
+    });
+    let parts = Arc::clone(core);
+    tasks.spawn(async move { Ok(login_socket::serve(parts, socket).await?) });
+    let parts = Arc::clone(core);
+    tasks.spawn(async move { Ok(join::follow_logind(parts).await?) });
+    let parts = Arc::clone(core);
+    tasks.spawn(async move {
+        settle::settle_forever(&parts, alarm).await;
+        Ok(())
+    });
+    let parts = Arc::clone(core);
+    tasks.spawn(async move { reconcile_forever(&parts).await });
+    Ok(tasks)
+}
+
+async fn reconcile_forever(core: &Core) -> Result<(), ServiceError> {
+    loop {
+        let mut pause = tokio::time::interval(core.settings().enforcement.reconcile_interval);
+        pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first tick is at once.
+        pause.tick().await;
+        pause.tick().await;
+        if let Err(error) = reconcile(core).await {
+            tracing::error!("the deny records cannot be compared with the store: {error}");
+        }
+    }
+}
+
+/// Takes the configuration of the files, or keeps the running one and says why.
+async fn reload(core: &Core) {
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        tell_systemd(&[NotifyState::Reloading, now]);
+    }
+    let mut event = Event::new(clock::now(), Action::ConfigReload, "");
+    match Settings::load(&Paths::default()) {
+        Ok(loaded) => core.configure(loaded.settings),
+        Err(error) => {
+            tracing::error!("the configuration stays as it was: {error}");
+            event.outcome = Outcome::Failed(error.to_string());
+        }
+    }
+    let recorded: Result<(), StoreError> = core.store.write(move |change| change.record(event)).await;
+    if let Err(error) = recorded {
+        tracing::error!("the reload could not be recorded: {error}");
+    }
+    tell_systemd(&[NotifyState::Ready]);
+}
+
+fn tell_systemd(state: &[NotifyState]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!("systemd could not be told: {error}");
+    }
+}
+
+/// How long the runtime waits at the end for blocking calls that hang (NSS).
+pub const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(1);

@@ -1,0 +1,163 @@
+//! Accounts: what the store adds to what NSS says.
+
+use rusqlite::{Connection, OptionalExtension, Result, params};
+
+use super::{Change, StoreError};
+use crate::domain::{account::Stored, lock::Time};
+
+/// Row of an account.
+pub type AccountId = i64;
+
+/// The row of this account, made if there is none. An account whose uid NSS has changed keeps what it has, and
+/// both uids' deny records follow.
+///
+/// # Errors
+/// [`StoreError::Sqlite`]
+pub fn ensure(change: &mut Change<'_>, name: &str, uid: u32, now: Time) -> Result<AccountId, StoreError> {
+    let known = change
+        .connection()
+        .query_row("SELECT id, uid FROM accounts WHERE name = ?1", [name], |row| {
+            Ok((row.get::<_, AccountId>(0)?, row.get::<_, u32>(1)?))
+        })
+        .optional()?;
+    match known {
+        Some((id, known_uid)) if known_uid == uid => Ok(id),
+        Some((id, former_uid)) => {
+            change.connection().execute("UPDATE accounts SET uid = ?2 WHERE id = ?1", params![id, uid])?;
+            change.touch(former_uid);
+            change.touch(uid);
+            Ok(id)
+        }
+        None => {
+            change.connection().execute(
+                "INSERT INTO accounts (name, uid, created_at) VALUES (?1, ?2, ?3)",
+                params![name, uid, now],
+            )?;
+            Ok(change.connection().last_insert_rowid())
+        }
+    }
+}
+
+/// What the store has about the account of this name.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn stored(connection: &Connection, name: &str) -> Result<Stored> {
+    connection
+        .query_row(
+            "SELECT valid_until, failed_attempts, last_sign_in FROM accounts WHERE name = ?1",
+            [name],
+            |row| {
+                Ok(Stored {
+                    valid_until: row.get(0)?,
+                    failed_attempts: row.get(1)?,
+                    last_sign_in: row.get(2)?,
+                })
+            },
+        )
+        .optional()
+        .map(Option::unwrap_or_default)
+}
+
+/// Name and uid of every account that the store knows, by name.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn known(connection: &Connection) -> Result<Vec<(String, u32)>> {
+    connection
+        .prepare("SELECT name, uid FROM accounts ORDER BY name")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
+/// Name and uid of every account with something to enforce.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn enforced(connection: &Connection) -> Result<Vec<(String, u32)>> {
+    connection
+        .prepare(
+            "SELECT name, uid FROM accounts
+             WHERE valid_until IS NOT NULL OR id IN (SELECT account_id FROM locks) ORDER BY uid",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
+/// Name of the account with this identifier.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn by_identifier(connection: &Connection, kind: &str, value: &str) -> Result<Option<String>> {
+    connection
+        .query_row(
+            "SELECT name FROM identifiers JOIN accounts ON accounts.id = account_id WHERE kind = ?1 AND value = ?2",
+            [kind, value],
+            |row| row.get(0),
+        )
+        .optional()
+}
+
+/// The uid that the store has for this name, for when NSS does not answer.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn uid_of(connection: &Connection, name: &str) -> Result<Option<u32>> {
+    connection.query_row("SELECT uid FROM accounts WHERE name = ?1", [name], |row| row.get(0)).optional()
+}
+
+/// The name that the store has for this uid.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn name_of(connection: &Connection, uid: u32) -> Result<Option<String>> {
+    connection
+        .query_row("SELECT name FROM accounts WHERE uid = ?1 ORDER BY id LIMIT 1", [uid], |row| row.get(0))
+        .optional()
+}
+
+/// Sets when the account expires; `None` = never.
+///
+/// # Errors
+/// [`StoreError::Sqlite`]
+pub fn set_valid_until(
+    change: &mut Change<'_>,
+    id: AccountId,
+    uid: u32,
+    valid_until: Option<Time>,
+) -> Result<(), StoreError> {
+    change.connection().execute(
+        "UPDATE accounts SET valid_until = ?2, expiry_reported = 0 WHERE id = ?1",
+        params![id, valid_until],
+    )?;
+    change.touch(uid);
+    Ok(())
+}
+
+/// Takes the accounts whose `valid_until` has passed unreported, and marks them reported: name, uid, `valid_until`.
+///
+/// # Errors
+/// [`StoreError::Sqlite`]
+pub fn take_newly_expired(change: &Change<'_>, now: Time) -> Result<Vec<(String, u32, Time)>, StoreError> {
+    let expired = change
+        .connection()
+        .prepare(
+            "SELECT name, uid, valid_until FROM accounts WHERE valid_until <= ?1 AND expiry_reported = 0",
+        )?
+        .query_map([now], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_>>()?;
+    change.connection().execute("UPDATE accounts SET expiry_reported = 1 WHERE valid_until <= ?1", [now])?;
+    Ok(expired)
+}
+
+/// Notes the start of a session.
+///
+/// # Errors
+/// [`StoreError::Sqlite`]
+pub fn set_last_sign_in(change: &Change<'_>, id: AccountId, at: Time) -> Result<(), StoreError> {
+    change.connection().execute(
+        "UPDATE accounts SET last_sign_in = max(?2, ifnull(last_sign_in, 0)) WHERE id = ?1",
+        params![id, at],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! One change of the store: transaction, event and deny records in the order that makes a lock hold.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use lockdown_enforcement::{DenyDirectory, publish_all};
+
+use super::{StoreError, events};
+use crate::{domain::event::Event, enforce};
+
+/// A transaction that knows which accounts' deny records it has to bring along.
+pub struct Change<'c> {
+    transaction: Transaction<'c>,
+    directory: &'c DenyDirectory,
+    touched: BTreeSet<u32>,
+    events: Vec<Event>,
+}
+
+impl<'c> Change<'c> {
+    pub(super) fn run<T, E: From<StoreError>>(
+        connection: &'c mut Connection,
+        directory: &'c DenyDirectory,
+        job: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
+        let mut change = Self { transaction, directory, touched: BTreeSet::new(), events: Vec::new() };
+        let result = job(&mut change)?;
+        change.commit()?;
+        Ok(result)
+    }
+
+    /// The transaction, to read and write in.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.transaction
+    }
+
+    /// The deny record of this uid has to follow.
+    pub fn touch(&mut self, uid: u32) {
+        self.touched.insert(uid);
+    }
+
+    /// Appends to the audit trail.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`]
+    pub fn record(&mut self, event: Event) -> Result<(), StoreError> {
+        events::append(&self.transaction, &event)?;
+        self.events.push(event);
+        Ok(())
+    }
+
+    /// Where the deny records lie, for comparing them with the store inside the transaction.
+    #[must_use]
+    pub fn directory(&self) -> &DenyDirectory {
+        self.directory
+    }
+
+    fn commit(self) -> Result<(), StoreError> {
+        let mut prepared = Vec::with_capacity(self.touched.len());
+        for uid in self.touched {
+            let record = enforce::record_of(&self.transaction, uid)?;
+            let file = self.directory.prepare(&record).map_err(|error| StoreError::Record { uid, error })?;
+            prepared.push(file);
+        }
+        self.transaction.commit()?;
+        for event in &self.events {
+            crate::logging::log_event(event);
+        }
+        publish_all(prepared).map_err(StoreError::Publish)
+    }
+}

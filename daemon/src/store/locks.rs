@@ -1,0 +1,135 @@
+//! Locks: any one in force denies; one per target and owner.
+
+use rusqlite::{Connection, OptionalExtension, Result, Row, params, types::Type};
+
+use super::{Change, StoreError, accounts::AccountId};
+use crate::domain::lock::{Lock, NewLock, Owner, Time};
+
+const COLUMNS: &str =
+    "locks.id, authenticator, owner, reason, message, created_by, expires_at, locks.created_at";
+
+fn lock(row: &Row<'_>) -> Result<Lock> {
+    let owner: String = row.get(2)?;
+    let owner: Owner = owner
+        .parse()
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(2, Type::Text, Box::new(error)))?;
+    Ok(Lock {
+        id: row.get(0)?,
+        authenticator: Some(row.get::<_, String>(1)?).filter(|id| !id.is_empty()),
+        terms: NewLock {
+            owner,
+            reason: row.get(3)?,
+            message: row.get(4)?,
+            created_by: row.get(5)?,
+            expires_at: row.get(6)?,
+        },
+        created_at: row.get(7)?,
+    })
+}
+
+/// Places a lock on the account, or updates the one that this owner already has there.
+///
+/// # Errors
+/// [`StoreError::Sqlite`]
+pub fn put(
+    change: &mut Change<'_>,
+    account: AccountId,
+    uid: u32,
+    terms: &NewLock,
+    now: Time,
+) -> Result<Lock, StoreError> {
+    let placed = change.connection().query_row(
+        &format!(
+            "INSERT INTO locks (account_id, owner, reason, message, created_by, expires_at, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (account_id, authenticator, owner) DO UPDATE SET reason = excluded.reason,
+                 message = excluded.message, created_by = excluded.created_by,
+                 expires_at = excluded.expires_at, created_at = excluded.created_at
+             RETURNING {}",
+            COLUMNS.replace("locks.", "")
+        ),
+        params![
+            account,
+            terms.owner.to_string(),
+            terms.reason,
+            terms.message,
+            terms.created_by,
+            terms.expires_at,
+            now
+        ],
+        lock,
+    )?;
+    change.touch(uid);
+    Ok(placed)
+}
+
+/// Removes a lock.
+///
+/// # Errors
+/// [`StoreError::Sqlite`]
+pub fn remove(change: &mut Change<'_>, lock: i64, uid: u32) -> Result<(), StoreError> {
+    change.connection().execute("DELETE FROM locks WHERE id = ?1", [lock])?;
+    change.touch(uid);
+    Ok(())
+}
+
+/// Every lock on the account of this name and its authenticators, oldest first, in force or not.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn of_account(connection: &Connection, name: &str) -> Result<Vec<Lock>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM locks JOIN accounts ON accounts.id = account_id WHERE name = ?1 ORDER BY locks.id"
+        ))?
+        .query_map([name], lock)?
+        .collect()
+}
+
+/// Takes the locks that have ended by time out of the store: account, uid, lock.
+///
+/// # Errors
+/// [`StoreError::Sqlite`]
+pub fn take_expired(change: &mut Change<'_>, now: Time) -> Result<Vec<(String, u32, Lock)>, StoreError> {
+    let expired: Vec<(String, u32, Lock)> = change
+        .connection()
+        .prepare(&format!(
+            "SELECT {COLUMNS}, name, uid FROM locks JOIN accounts ON accounts.id = account_id WHERE expires_at <= ?1"
+        ))?
+        .query_map([now], |row| Ok((row.get(8)?, row.get(9)?, lock(row)?)))?
+        .collect::<Result<_>>()?;
+    for (_, uid, lock) in &expired {
+        remove(change, lock.id, *uid)?;
+    }
+    Ok(expired)
+}
+
+/// The next moment at which a lock ends or an account expires.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn next_deadline(connection: &Connection) -> Result<Option<Time>> {
+    connection
+        .query_row(
+            "SELECT min(deadline) FROM (
+                 SELECT expires_at AS deadline FROM locks
+                 UNION ALL SELECT valid_until FROM accounts WHERE expiry_reported = 0)",
+            [],
+            |row| row.get(0),
+        )
+        .optional()
+        .map(Option::flatten)
+}
+
+/// Number of accounts with a lock in force.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn count_locked_accounts(connection: &Connection, now: Time) -> Result<u32> {
+    connection.query_row(
+        "SELECT count(DISTINCT account_id) FROM locks
+         WHERE authenticator = '' AND (expires_at IS NULL OR expires_at > ?1)",
+        [now],
+        |row| row.get(0),
+    )
+}

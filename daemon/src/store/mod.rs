@@ -1,0 +1,130 @@
+//! The SQLite store: accounts, locks, sessions and events.
+//!
+//! One thread writes. A change is one transaction with its event, and carries its deny records with it:
+//! they are written under a temporary name before the commit, so that a full disk fails the call while nothing has changed,
+//! and get their name right after it, before the caller hears of success. Because the same thread does both,
+//! records and store see changes in the same order. Another thread reads, so that a long listing never holds up a lock.
+
+pub mod accounts;
+mod change;
+pub mod events;
+pub mod locks;
+mod open;
+pub mod sessions;
+mod worker;
+
+use std::path::Path;
+
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+use lockdown_enforcement::DenyDirectory;
+
+pub use change::Change;
+use worker::Worker;
+
+/// What the store can fail with.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database file cannot be used; the daemon stops and leaves everything as it is.
+    #[error("{0}")]
+    Unusable(String),
+    /// SQLite says no: disk full, I/O error.
+    #[error("the store could not be changed, nothing was: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The deny record could not be written; the transaction was rolled back.
+    #[error("the deny record of uid {uid} could not be written, nothing was changed: {error}")]
+    Record {
+        /// Account the record is for.
+        uid: u32,
+        /// What the file system said.
+        error: std::io::Error,
+    },
+    /// The change is in the store, its deny records are not in place. Repaired by the next reconciliation.
+    #[error(
+        "the change is in the store, but the deny record could not be put in place: {0}; see `lockdownctl doctor`"
+    )]
+    Publish(std::io::Error),
+    /// The thread is gone.
+    #[error("the store has stopped")]
+    Stopped,
+}
+
+/// Handle on the store; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    writer: Worker<Writer>,
+    reader: Worker<Connection>,
+    changes: watch::Receiver<u64>,
+}
+
+struct Writer {
+    connection: Connection,
+    directory: DenyDirectory,
+    changes: watch::Sender<u64>,
+}
+
+impl Store {
+    /// Opens the database, or creates it on a host that has none and no deny records either.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] if it is corrupt, newer than this program, or missing while deny records stand.
+    pub fn open(path: &Path, directory: DenyDirectory) -> Result<Self, StoreError> {
+        let connection = open::open(path, &directory)?;
+        let read_connection = open::open_to_read(path)?;
+        let (sender, changes) = watch::channel(0);
+        Ok(Self {
+            writer: Worker::start("store-writer", Writer { connection, directory, changes: sender })?,
+            reader: Worker::start("store-reader", read_connection)?,
+            changes,
+        })
+    }
+
+    /// Runs `job` on a snapshot of the store.
+    ///
+    /// # Errors
+    /// What `job` returns, and [`StoreError`].
+    pub async fn read<T, E>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.reader
+            .run(move |connection| {
+                let snapshot = connection.unchecked_transaction().map_err(StoreError::from)?;
+                job(&snapshot)
+            })
+            .await?
+    }
+
+    /// Runs `job` in a transaction and makes it durable together with the deny records of the accounts it touched.
+    /// An error of `job` rolls everything back.
+    ///
+    /// # Errors
+    /// What `job` returns, and [`StoreError`].
+    pub async fn write<T, E>(
+        &self,
+        job: impl FnOnce(&mut Change<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.writer
+            .run(move |writer| {
+                let result = Change::run(&mut writer.connection, &writer.directory, job)?;
+                writer.changes.send_modify(|count| *count = count.wrapping_add(1));
+                Ok(result)
+            })
+            .await?
+    }
+
+    /// Tells of every committed change, for whoever waits on what is in the store.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.clone()
+    }
+}

@@ -1,0 +1,209 @@
+//! `org.lockdown1.Manager` on a bus of its own: the contract, and every refusal. What needs ordinary accounts, logind and
+//! polkit is tested on booted hosts.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+};
+
+use lockdown_config::Settings;
+use lockdown_dbus_api::{BUS_NAME, Error, INTROSPECTION_XML, ManagerProxy, OBJECT_PATH, options};
+use lockdown_enforcement::DenyDirectory;
+use lockdownd::{bus::manager::Manager, core::Core, store::Store};
+use zbus::{Connection, connection};
+
+struct Bus {
+    daemon: Child,
+    address: String,
+    root: tempfile::TempDir,
+}
+
+impl Bus {
+    fn start() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let config = root.path().join("bus.conf");
+        let mut file = std::fs::File::create(&config).unwrap();
+        write!(
+            file,
+            "<busconfig><type>system</type><listen>unix:dir={}</listen><auth>EXTERNAL</auth><policy context=\"default\">\
+             <allow own=\"*\"/><allow send_destination=\"*\"/><allow receive_sender=\"*\"/></policy></busconfig>",
+            root.path().display()
+        )
+        .unwrap();
+        let mut daemon = Command::new("dbus-daemon")
+            .arg(format!("--config-file={}", config.display()))
+            .args(["--nofork", "--print-address"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("dbus-daemon is needed (Debian: dbus-daemon)");
+        let mut address = String::new();
+        BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        Self { daemon, address: address.trim().to_owned(), root }
+    }
+
+    async fn connect(&self) -> Connection {
+        connection::Builder::address(self.address.as_str()).build().await.unwrap()
+    }
+
+    async fn serve(&self) -> Arc<Core> {
+        let directory =
+            DenyDirectory::new(self.root.path().join("deny")).owned_by(nix::unistd::geteuid().as_raw());
+        let store = Store::open(&self.root.path().join("lockdown.db"), directory.clone()).unwrap();
+        let bus = self.connect().await;
+        let (core, queue) = Core::new(store, directory, bus.clone(), Settings::default()).unwrap();
+        let core = Arc::new(core);
+        bus.object_server().at(OBJECT_PATH, Manager::new(Arc::clone(&core))).await.unwrap();
+        bus.request_name(BUS_NAME).await.unwrap();
+        tokio::spawn(lockdownd::bus::signals::send_all(bus, queue));
+        core
+    }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+/// Members with the types of their arguments, one a line, in the order of the document.
+fn members(xml: &str) -> Vec<String> {
+    let mut members: Vec<String> = Vec::new();
+    let mut in_interface = false;
+    let mut text = xml;
+    while let Some(start) = text.find('<') {
+        text = &text[start..];
+        if let Some(comment) = text.strip_prefix("<!--") {
+            text = &comment[comment.find("-->").unwrap()..];
+            continue;
+        }
+        let end = text.find('>').unwrap();
+        let tag = &text[1..end];
+        text = &text[end..];
+        let attribute = |name: &str| {
+            tag.split(&format!(" {name}=\"")).nth(1).map(|rest| rest.split('"').next().unwrap().to_owned())
+        };
+        match tag.split([' ', '/']).next().unwrap() {
+            "interface" => in_interface = attribute("name").unwrap() == "org.lockdown1.Manager",
+            kind @ ("method" | "signal" | "property") if in_interface => members.push(format!(
+                "{kind} {} {}",
+                attribute("name").unwrap(),
+                attribute("type").unwrap_or_default()
+            )),
+            "arg" if in_interface => {
+                let direction = attribute("direction").filter(|direction| direction == "out");
+                let name = attribute("name").unwrap();
+                let argument =
+                    format!(" {}{name}:{}", direction.map_or("", |_| "→ "), attribute("type").unwrap());
+                members.last_mut().unwrap().push_str(&argument);
+            }
+            _ => {}
+        }
+    }
+    members.sort();
+    members
+}
+
+#[tokio::test]
+async fn the_code_offers_what_the_contract_says() {
+    let bus = Bus::start();
+    let _core = bus.serve().await;
+    let client = bus.connect().await;
+    let introspectable = zbus::fdo::IntrospectableProxy::builder(&client)
+        .destination(BUS_NAME)
+        .path(OBJECT_PATH)
+        .build()
+        .await
+        .unwrap();
+    let code = members(&introspectable.introspect().await.unwrap());
+    let contract = members(INTROSPECTION_XML);
+    assert!(
+        contract.iter().any(|line| line == "method LockAccount  user:s options:a{sv} → account:a{sv}"),
+        "{contract:#?}"
+    );
+    assert_eq!(code, contract);
+}
+
+#[tokio::test]
+async fn refusals_have_their_names() {
+    let bus = Bus::start();
+    let _core = bus.serve().await;
+    let client = bus.connect().await;
+    let manager = ManagerProxy::new(&client).await.unwrap();
+    let options = options::Lock::default();
+
+    let error = manager.lock_account("no-such-account", &options).await.unwrap_err();
+    assert!(matches!(&error, Error::NoSuchAccount(text) if text.contains("no-such-account")), "{error:?}");
+    let error = manager.lock_account("root", &options).await.unwrap_err();
+    assert!(matches!(&error, Error::Protected(_)), "{error:?}");
+    let error = manager.lock_account("nobody", &options).await.unwrap_err();
+    assert!(matches!(&error, Error::Protected(_)), "{error:?}");
+    for name in ["a\nb", "", &"a".repeat(10_000), "uid:x"] {
+        let error = manager.lock_account(name, &options).await.unwrap_err();
+        assert!(matches!(&error, Error::InvalidArgument(text) if !text.contains('\n')), "{error:?}");
+    }
+    let error = manager.unlock_account("root", &options::Unlock::default()).await.unwrap_err();
+    assert!(matches!(&error, Error::NotLocked(_)), "{error:?}");
+    let error = manager.set_expiry("root", 1).await.unwrap_err();
+    assert!(matches!(&error, Error::Protected(_)), "{error:?}");
+    let error = manager.end_sessions("root", &options::EndSessions::default()).await.unwrap_err();
+    assert!(matches!(&error, Error::Protected(_)), "{error:?}");
+    let session = options::EndSessions { session: Some("77".into()), ..options::EndSessions::default() };
+    let error = manager.end_sessions("root", &session).await.unwrap_err();
+    assert!(matches!(&error, Error::NoSuchSession(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_unknown_option_is_refused() {
+    let bus = Bus::start();
+    let _core = bus.serve().await;
+    let client = bus.connect().await;
+    let options = std::collections::HashMap::from([("resaon", zbus::Variant::from("typo"))]);
+    let reply = client
+        .call_method(
+            Some(BUS_NAME),
+            OBJECT_PATH,
+            Some("org.lockdown1.Manager"),
+            "LockAccount",
+            &("root", options),
+        )
+        .await;
+    match reply {
+        Err(zbus::Error::MethodError(name, Some(text), _)) => {
+            assert_eq!(name.as_str(), "org.lockdown1.Error.InvalidArgument");
+            assert!(text.contains("resaon") && text.contains("reason"), "{text}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_in_the_audit_trail_with_its_caller() {
+    let bus = Bus::start();
+    let _core = bus.serve().await;
+    let client = bus.connect().await;
+    let manager = ManagerProxy::new(&client).await.unwrap();
+    let _ = manager.lock_account("root", &options::Lock::default()).await;
+    let events = manager.list_events(&options::EventFilter::default()).await.unwrap();
+    assert_eq!(events.len(), 1);
+    assert_eq!((events[0].action.as_str(), events[0].outcome.as_str()), ("lock", "refused"));
+    assert_eq!(events[0].caller["pid"], std::process::id().to_string());
+    assert_eq!(events[0].caller["bus_name"], client.unique_name().unwrap().as_str());
+}
+
+#[tokio::test]
+async fn properties_and_listings_answer() {
+    let bus = Bus::start();
+    let _core = bus.serve().await;
+    let client = bus.connect().await;
+    let manager = ManagerProxy::new(&client).await.unwrap();
+    assert_eq!(manager.version().await.unwrap(), env!("CARGO_PKG_VERSION"));
+    assert!(manager.lockdown_enabled().await.unwrap());
+    assert_eq!(manager.locked_accounts().await.unwrap(), 0);
+    let filter = options::AccountFilter { system: Some(true), ..options::AccountFilter::default() };
+    let accounts = manager.list_accounts(&filter).await.unwrap();
+    let root = accounts.iter().find(|account| account.name == "root").unwrap();
+    assert!(root.protected && !root.locked);
+    assert_eq!(manager.check_records().await.unwrap(), Vec::new());
+}

@@ -1,0 +1,245 @@
+//! The store and its deny records, as one: what is acknowledged is in both, what fails is in neither.
+
+use std::path::Path;
+
+use lockdown_dbus_api::options::EventFilter;
+use lockdown_enforcement::{DenyDirectory, Verdict, decide};
+use lockdownd::{
+    domain::{
+        event::{Action, Event},
+        lock::{Lock, NewLock, Owner},
+    },
+    enforce,
+    store::{Store, StoreError, accounts, events, locks},
+};
+use proptest::prelude::*;
+
+const ALICE: (&str, u32) = ("alice", 1000);
+
+fn directory(root: &Path) -> DenyDirectory {
+    DenyDirectory::new(root.join("deny")).owned_by(nix::unistd::geteuid().as_raw())
+}
+
+fn open(root: &Path) -> Store {
+    Store::open(&root.join("lockdown.db"), directory(root)).unwrap()
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+fn terms(owner: Owner, expires_at: Option<i64>) -> NewLock {
+    NewLock { owner, reason: "r".into(), message: "m\nn".into(), created_by: "root".into(), expires_at }
+}
+
+async fn lock(store: &Store, (name, uid): (&'static str, u32), terms: NewLock) -> Result<Lock, StoreError> {
+    store
+        .write(move |change| {
+            let id = accounts::ensure(change, name, uid, 1)?;
+            let lock = locks::put(change, id, uid, &terms, 1)?;
+            change.record(Event::new(1, Action::Lock, name))?;
+            Ok(lock)
+        })
+        .await
+}
+
+async fn unlock(store: &Store, uid: u32, lock: i64) -> Result<(), StoreError> {
+    store.write(move |change| locks::remove(change, lock, uid)).await
+}
+
+fn denies(root: &Path, uid: u32, now: i64) -> bool {
+    let record = directory(root).read(uid).unwrap();
+    decide(record.as_ref(), now, None) != Verdict::Allow
+}
+
+async fn drifts(store: &Store, root: &Path) -> Vec<enforce::Drift> {
+    let directory = directory(root);
+    store.read(move |connection| enforce::compare(connection, &directory)).await.unwrap()
+}
+
+#[test]
+fn a_lock_is_in_its_record_when_the_call_returns() {
+    let root = tempfile::tempdir().unwrap();
+    run(async {
+        let store = open(root.path());
+        let first = lock(&store, ALICE, terms(Owner::Operator, Some(100))).await.unwrap();
+        assert!(denies(root.path(), 1000, 99));
+        assert!(!denies(root.path(), 1000, 100));
+        unlock(&store, 1000, first.id).await.unwrap();
+        assert_eq!(directory(root.path()).read(1000).unwrap(), None);
+    });
+}
+
+#[test]
+fn locks_of_two_owners_stand_beside_each_other_and_one_of_the_same_is_updated() {
+    let root = tempfile::tempdir().unwrap();
+    run(async {
+        let store = open(root.path());
+        let first = lock(&store, ALICE, terms(Owner::Operator, Some(100))).await.unwrap();
+        let second = lock(&store, ALICE, terms(Owner::Config("web".into()), None)).await.unwrap();
+        let again = lock(&store, ALICE, terms(Owner::Operator, Some(200))).await.unwrap();
+        assert_eq!(first.id, again.id);
+        unlock(&store, 1000, second.id).await.unwrap();
+        assert!(denies(root.path(), 1000, 199));
+        unlock(&store, 1000, first.id).await.unwrap();
+        assert!(!denies(root.path(), 1000, 0));
+    });
+}
+
+#[test]
+fn an_error_leaves_neither_lock_nor_record_nor_event() {
+    let root = tempfile::tempdir().unwrap();
+    run(async {
+        let store = open(root.path());
+        let refused: Result<(), StoreError> = store
+            .write(|change| {
+                let id = accounts::ensure(change, "alice", 1000, 1)?;
+                locks::put(change, id, 1000, &terms(Owner::Operator, None), 1)?;
+                change.record(Event::new(1, Action::Lock, "alice"))?;
+                Err(StoreError::Stopped)
+            })
+            .await;
+        assert!(refused.is_err());
+        assert_eq!(directory(root.path()).read(1000).unwrap(), None);
+        let left = store
+            .read(|connection| {
+                Ok::<_, StoreError>((
+                    accounts::known(connection)?,
+                    events::list(connection, &EventFilter::default())?,
+                ))
+            })
+            .await
+            .unwrap();
+        assert_eq!(left, (Vec::new(), Vec::new()));
+    });
+}
+
+#[test]
+fn a_record_that_cannot_be_written_fails_the_lock_before_anything_has_changed() {
+    let root = tempfile::tempdir().unwrap();
+    run(async {
+        let store = open(root.path());
+        std::fs::remove_dir(root.path().join("deny")).unwrap();
+        std::fs::write(root.path().join("deny"), "in the way").unwrap();
+        let error = lock(&store, ALICE, terms(Owner::Operator, None)).await.unwrap_err();
+        assert!(matches!(error, StoreError::Record { uid: 1000, .. }), "{error}");
+        let locks =
+            store.read(|connection| Ok::<_, StoreError>(locks::of_account(connection, "alice")?)).await;
+        assert_eq!(locks.unwrap(), Vec::new());
+    });
+}
+
+#[test]
+fn an_account_that_gets_another_uid_stays_locked() {
+    let root = tempfile::tempdir().unwrap();
+    run(async {
+        let store = open(root.path());
+        lock(&store, ALICE, terms(Owner::Operator, None)).await.unwrap();
+        store.write(|change| accounts::ensure(change, "alice", 2000, 1).map(drop)).await.unwrap();
+        assert!(denies(root.path(), 2000, 0));
+        assert!(!denies(root.path(), 1000, 0));
+    });
+}
+
+#[test]
+fn drift_is_found_and_mended_with_an_event() {
+    let root = tempfile::tempdir().unwrap();
+    run(async {
+        let store = open(root.path());
+        lock(&store, ALICE, terms(Owner::Operator, None)).await.unwrap();
+        lock(&store, ("bob", 1001), terms(Owner::Operator, None)).await.unwrap();
+        assert_eq!(drifts(&store, root.path()).await, Vec::new());
+
+        std::fs::write(root.path().join("deny/1000"), "damaged").unwrap();
+        directory(root.path()).remove(1001).unwrap();
+        std::fs::copy(root.path().join("deny/1000"), root.path().join("deny/1002")).unwrap();
+        let found = drifts(&store, root.path()).await;
+        assert_eq!(found.iter().map(|drift| drift.uid).collect::<Vec<_>>(), [1000, 1001, 1002]);
+
+        store.write(move |change| enforce::mend(change, &found, 5)).await.unwrap();
+        assert_eq!(drifts(&store, root.path()).await, Vec::new());
+        assert!(denies(root.path(), 1000, 0) && denies(root.path(), 1001, 0));
+        let filter = EventFilter { action: Some("record-drift".into()), ..EventFilter::default() };
+        let events =
+            store.read(move |connection| Ok::<_, StoreError>(events::list(connection, &filter)?)).await;
+        assert_eq!(events.unwrap().len(), 3);
+    });
+}
+
+#[test]
+fn the_audit_trail_cannot_be_changed() {
+    let root = tempfile::tempdir().unwrap();
+    run(async {
+        let store = open(root.path());
+        lock(&store, ALICE, terms(Owner::Operator, None)).await.unwrap();
+        for statement in ["DELETE FROM events", "UPDATE events SET reason = 'other'"] {
+            let changed = store
+                .write(move |change| {
+                    change.connection().execute(statement, [])?;
+                    Ok::<_, StoreError>(())
+                })
+                .await;
+            assert!(changed.unwrap_err().to_string().contains("append-only"));
+        }
+    });
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Lock(u32, Option<i64>),
+    Unlock(usize),
+    Expire(u32, Option<i64>),
+    Time(i64),
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (1000..1004u32, proptest::option::of(1..100i64)).prop_map(|(uid, end)| Step::Lock(uid, end)),
+        (0..8usize).prop_map(Step::Unlock),
+        (1000..1004u32, proptest::option::of(1..100i64)).prop_map(|(uid, end)| Step::Expire(uid, end)),
+        (1..100i64).prop_map(Step::Time),
+        Just(Step::Restart),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn records_equal_the_store_after_any_history(steps in proptest::collection::vec(step(), 1..40)) {
+        const NAMES: [&str; 4] = ["alice", "bob", "carol", "dave"];
+        let root = tempfile::tempdir().unwrap();
+        run(async {
+            let mut store = open(root.path());
+            let mut placed: Vec<(i64, u32)> = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Lock(uid, end) => {
+                        let owner = if end.is_some() { Owner::Operator } else { Owner::Config("x".into()) };
+                        let lock = lock(&store, (NAMES[(uid - 1000) as usize], uid), terms(owner, end)).await.unwrap();
+                        placed.push((lock.id, uid));
+                    }
+                    Step::Unlock(index) => {
+                        if let Some((id, uid)) = placed.get(index).copied() {
+                            unlock(&store, uid, id).await.unwrap();
+                        }
+                    }
+                    Step::Expire(uid, end) => store
+                        .write(move |change| {
+                            let id = accounts::ensure(change, NAMES[(uid - 1000) as usize], uid, 1)?;
+                            accounts::set_valid_until(change, id, uid, end)
+                        })
+                        .await
+                        .unwrap(),
+                    Step::Time(now) => store
+                        .write(move |change| locks::take_expired(change, now).map(drop))
+                        .await
+                        .unwrap(),
+                    Step::Restart => store = open(root.path()),
+                }
+            }
+            assert_eq!(drifts(&store, root.path()).await, Vec::new());
+        });
+    }
+}

@@ -1,0 +1,77 @@
+//! The typed proxy of `org.lockdown1.Manager`.
+
+use crate::{
+    Error,
+    options::{self, AccountFilter, EventFilter, SessionFilter},
+    views::{Account, Drift, Event, ExpiryNotice, LockNotice, Session},
+};
+
+/// `org.lockdown1.Manager` on the system bus. The daemon is started by the bus if it does not run.
+///
+/// `user` is a login name, `uid:1000`, or an identifier that the store has for the account (`email:…`, `id:…`).
+#[zbus::proxy(
+    interface = "org.lockdown1.Manager",
+    default_service = "org.lockdown1",
+    default_path = "/org/lockdown1"
+)]
+pub trait Manager {
+    /// Locks an account and, unless told otherwise, ends its running sessions. When this returns, the lock is
+    /// durable and holds without the daemon. An existing lock of the same owner is updated.
+    fn lock_account(&self, user: &str, options: &options::Lock) -> Result<Account, Error>;
+
+    /// Lifts the operator's lock and that of attack protection, or the one of the owner named in the options.
+    fn unlock_account(&self, user: &str, options: &options::Unlock) -> Result<Account, Error>;
+
+    /// One account.
+    fn get_account(&self, user: &str) -> Result<Account, Error>;
+
+    /// The accounts that NSS enumerates and those the store has something about, by name.
+    fn list_accounts(&self, filter: &AccountFilter) -> Result<Vec<Account>, Error>;
+
+    /// Sets when the account expires, Unix seconds; 0 = never.
+    fn set_expiry(&self, user: &str, unix_seconds: i64) -> Result<(), Error>;
+
+    /// Open sessions, oldest first.
+    fn list_sessions(&self, filter: &SessionFilter) -> Result<Vec<Session>, Error>;
+
+    /// Ends everything the account runs, or one of its sessions.
+    fn end_sessions(&self, user: &str, options: &options::EndSessions) -> Result<Vec<Session>, Error>;
+
+    /// The audit trail, oldest first.
+    fn list_events(&self, filter: &EventFilter) -> Result<Vec<Event>, Error>;
+
+    /// Compares every deny record with the store, changes nothing; empty = they agree.
+    fn check_records(&self) -> Result<Vec<Drift>, Error>;
+
+    /// A lock was placed or updated.
+    #[zbus(signal)]
+    fn account_locked(&self, user: String, lock: LockNotice) -> zbus::Result<()>;
+
+    /// A lock was lifted or has expired. Others may still stand: see `still_locked`.
+    #[zbus(signal)]
+    fn account_unlocked(&self, user: String, lock: LockNotice) -> zbus::Result<()>;
+
+    /// `valid_until` of the account has passed.
+    #[zbus(signal)]
+    fn account_expired(&self, user: String, expiry: ExpiryNotice) -> zbus::Result<()>;
+
+    /// A session was opened.
+    #[zbus(signal)]
+    fn session_started(&self, user: String, session: Session) -> zbus::Result<()>;
+
+    /// A session has ended.
+    #[zbus(signal)]
+    fn session_ended(&self, user: String, session: Session) -> zbus::Result<()>;
+
+    /// Version of the daemon.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn version(&self) -> zbus::Result<String>;
+
+    /// Whether `[lockdown] enabled` of the configuration is on.
+    #[zbus(property)]
+    fn lockdown_enabled(&self) -> zbus::Result<bool>;
+
+    /// Number of accounts that are locked now.
+    #[zbus(property)]
+    fn locked_accounts(&self) -> zbus::Result<u32>;
+}

@@ -1,0 +1,217 @@
+//! The dictionaries that go into `org.lockdown1.Manager`. A key left out means the configured default; a key
+//! that is not listed here is refused with `InvalidArgument`.
+
+use zbus::{SerializeDict, Type};
+
+use crate::{Dict, Error};
+
+/// Options of `LockAccount`.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct Lock {
+    /// Why, for the audit trail. At most [`MAX_TEXT`] bytes.
+    pub reason: Option<String>,
+    /// What the locked user is told. At most [`MAX_TEXT`] bytes.
+    pub message: Option<String>,
+    /// Seconds; 0 = no expiry; absent = configured default.
+    pub duration: Option<u64>,
+    /// End the account's running sessions; absent = configured default.
+    pub end_sessions: Option<bool>,
+    /// Owner of the lock; absent = `operator`. Only root may say `config:<file>` or `fleet:<issuer>`.
+    pub owner: Option<String>,
+}
+
+/// Options of `UnlockAccount`.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct Unlock {
+    /// Why, for the audit trail. At most [`MAX_TEXT`] bytes.
+    pub reason: Option<String>,
+    /// Lift the lock of this owner only; absent = those an operator may lift (`operator`, `attack-protection`).
+    pub owner: Option<String>,
+}
+
+/// Filter of `ListAccounts`. Keys combine: all that are given must hold.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct AccountFilter {
+    /// Only accounts that are locked, or only those that are not.
+    pub locked: Option<bool>,
+    /// Only accounts that have expired, or only those that have not.
+    pub expired: Option<bool>,
+    /// Only accounts that a lockdown has deactivated, or only the others.
+    pub deactivated: Option<bool>,
+    /// With system accounts (uid below UID_MIN of login.defs); absent = without.
+    pub system: Option<bool>,
+}
+
+/// Filter of `ListSessions`.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct SessionFilter {
+    /// Only sessions of this account.
+    pub user: Option<String>,
+}
+
+/// Options of `EndSessions`.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct EndSessions {
+    /// Only this session; absent = everything the account runs.
+    pub session: Option<String>,
+    /// Why, for the audit trail. At most [`MAX_TEXT`] bytes.
+    pub reason: Option<String>,
+}
+
+/// Filter of `ListEvents`. Rows come oldest first.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct EventFilter {
+    /// Only events about this account (name as in the event; it need not exist any more).
+    pub user: Option<String>,
+    /// Only events with this action.
+    pub action: Option<String>,
+    /// Only events at or after this time, Unix seconds.
+    pub since: Option<i64>,
+    /// Only events with a greater id: where a follower left off.
+    pub after: Option<i64>,
+    /// The newest this many of those that match; absent = 1000, at most 10000.
+    pub limit: Option<u32>,
+}
+
+/// Longest reason or message, in bytes.
+pub const MAX_TEXT: usize = 1024;
+
+/// Takes the keys out of a dictionary one by one, then refuses what is left.
+struct Reader {
+    dict: Dict,
+    known: Vec<&'static str>,
+}
+
+impl Reader {
+    fn new(dict: Dict) -> Self {
+        Self { dict, known: Vec::new() }
+    }
+
+    fn take<T>(&mut self, key: &'static str, signature: &str) -> Result<Option<T>, Error>
+    where
+        T: TryFrom<zbus::OwnedVariant>,
+    {
+        self.known.push(key);
+        let Some(value) = self.dict.remove(key) else { return Ok(None) };
+        let found = value.value_signature().to_string();
+        T::try_from(value).map(Some).map_err(|_| {
+            Error::InvalidArgument(format!("option `{key}` has type `{found}`: give it type `{signature}`"))
+        })
+    }
+
+    fn text(&mut self, key: &'static str) -> Result<Option<String>, Error> {
+        let text: Option<String> = self.take(key, "s")?;
+        match text {
+            Some(text) if text.len() > MAX_TEXT => Err(Error::InvalidArgument(format!(
+                "option `{key}` has {} bytes: at most {MAX_TEXT} are kept",
+                text.len()
+            ))),
+            other => Ok(other),
+        }
+    }
+
+    fn finish(self) -> Result<(), Error> {
+        // The first in order, so that the same call gives the same error.
+        match self.dict.into_keys().min() {
+            None => Ok(()),
+            Some(key) => Err(Error::InvalidArgument(format!(
+                "option `{}` is not known here: known are {}",
+                key.chars().take(64).flat_map(char::escape_default).collect::<String>(),
+                self.known.join(", ")
+            ))),
+        }
+    }
+}
+
+/// Implements `TryFrom<Dict>`: `text` keys are bounded strings, the others are taken as their type is.
+macro_rules! read_strictly {
+    ($name:ident { $($key:ident : $how:ident),* $(,)? }) => {
+        impl TryFrom<Dict> for $name {
+            type Error = Error;
+
+            fn try_from(dict: Dict) -> Result<Self, Error> {
+                let mut reader = Reader::new(dict);
+                let options = Self { $($key: read_strictly!(@$how reader $key)?),* };
+                reader.finish()?;
+                Ok(options)
+            }
+        }
+    };
+    (@text $reader:ident $key:ident) => { $reader.text(stringify!($key)) };
+    (@boolean $reader:ident $key:ident) => { $reader.take(stringify!($key), "b") };
+    (@seconds $reader:ident $key:ident) => { $reader.take(stringify!($key), "t") };
+    (@number $reader:ident $key:ident) => { $reader.take(stringify!($key), "u") };
+    (@time $reader:ident $key:ident) => { $reader.take(stringify!($key), "x") };
+}
+
+read_strictly!(Lock { reason: text, message: text, duration: seconds, end_sessions: boolean, owner: text });
+read_strictly!(Unlock { reason: text, owner: text });
+read_strictly!(AccountFilter { locked: boolean, expired: boolean, deactivated: boolean, system: boolean });
+read_strictly!(SessionFilter { user: text });
+read_strictly!(EndSessions { session: text, reason: text });
+read_strictly!(EventFilter { user: text, action: text, since: time, after: time, limit: number });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zbus::Variant;
+
+    fn dict<const N: usize>(pairs: [(&str, Variant<'static>); N]) -> Dict {
+        pairs.into_iter().map(|(key, value)| (key.to_owned(), value.try_into_owned().unwrap())).collect()
+    }
+
+    fn refusal<T: TryFrom<Dict, Error = Error>>(dict: Dict) -> String {
+        match T::try_from(dict) {
+            Err(Error::InvalidArgument(text)) => text,
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("accepted"),
+        }
+    }
+
+    #[test]
+    fn known_keys_are_read() {
+        let options = Lock::try_from(dict([
+            ("reason", Variant::from("stolen laptop")),
+            ("duration", Variant::from(60_u64)),
+            ("end_sessions", Variant::from(false)),
+        ]))
+        .unwrap();
+        assert_eq!(
+            options,
+            Lock {
+                reason: Some("stolen laptop".into()),
+                duration: Some(60),
+                end_sessions: Some(false),
+                ..Lock::default()
+            }
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_the_known_ones() {
+        assert_eq!(
+            refusal::<Unlock>(dict([("resaon\n", Variant::from("typo"))])),
+            "option `resaon\\n` is not known here: known are reason, owner"
+        );
+    }
+
+    #[test]
+    fn a_wrong_type_is_named_with_the_right_one() {
+        assert_eq!(
+            refusal::<Lock>(dict([("duration", Variant::from("1h"))])),
+            "option `duration` has type `s`: give it type `t`"
+        );
+    }
+
+    #[test]
+    fn text_is_bounded() {
+        let long = Variant::from("x".repeat(MAX_TEXT + 1));
+        assert!(refusal::<Lock>(dict([("reason", long)])).contains("1025 bytes"));
+    }
+}
