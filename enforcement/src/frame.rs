@@ -1,0 +1,631 @@
+//! What passes over the login socket: `SOCK_SEQPACKET`, one frame a packet, at most [`MAX_FRAME`] bytes.
+//!
+//! ```text
+//!   0         1        2
+//!  +---------+--------+-----------------+-----------------+
+//!  | version |  kind  | field           | field …         |
+//!  +---------+--------+-----------------+-----------------+
+//!     0x01
+//!
+//!  field:  0       1              3
+//!         +-------+--------------+------------------+
+//!         |  tag  | length (LE)  | length bytes     |
+//!         +-------+--------------+------------------+
+//!
+//!  kind  1 session opened    2 session closed    3 denied    4 ask
+//!        128 allow           129 deny
+//!
+//!  tag   1 account           text            kinds 1 2 3
+//!        2 uid               u32             kinds 1 2 3
+//!        3 service           text            kinds 1 2 3
+//!        4 pid               u32             kinds 1 2 3
+//!        5 tty               text, optional  kinds 1 2 3
+//!        6 remote host       text, optional  kinds 1 2 3
+//!        7 remote user       text, optional  kinds 1 2
+//!        8 logind session    text, optional  kinds 1 2
+//!        9 auth info         text, optional  kinds 1 2 3
+//!       10 phase             u8              kind 3         1 account, 2 session
+//!       11 denial            u8              kinds 3 129    1 locked, 2 expired, 3 record unreadable
+//!       12 lock              i64             kinds 3 129    if locked
+//!       13 owner             text            kinds 3 129    if locked
+//!       14 authenticator     text, optional  kinds 3 129    if locked
+//!       15 valid until       i64             kinds 3 129    if expired; unix seconds
+//!       16 expires at        i64, optional   kind 129       unix seconds
+//!       17 message           text, optional  kind 129
+//! ```
+//!
+//! Numbers are little-endian and as wide as their type; text is UTF-8 without a terminator, up to 1 KiB, auth info and
+//! message up to 8 KiB. Fields may stand in any order, each at most once. A field that the reader does not know is
+//! skipped, so that one end can be upgraded before the other; what would be misread without it takes a new version.
+//!
+//! Kinds 1 to 3 get no answer; 4 is answered by 128 or 129 about the uid that the kernel gives for the sender. Nothing
+//! in a frame says who sent it: for that the daemon asks the kernel (`SO_PEERCRED`).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::verdict::{Denial, DenialKind};
+
+/// The largest frame, in bytes. What [`Request::encode`] and [`Reply::encode`] make is never larger.
+pub const MAX_FRAME: usize = 16 * 1024;
+
+const VERSION: u8 = 1;
+const MAX_TEXT: usize = 1024;
+const MAX_LONG_TEXT: usize = 8 * 1024;
+const CUT_MARK: &str = "…";
+
+mod kind {
+    pub(super) const SESSION_OPENED: u8 = 1;
+    pub(super) const SESSION_CLOSED: u8 = 2;
+    pub(super) const DENIED: u8 = 3;
+    pub(super) const ASK: u8 = 4;
+    pub(super) const ALLOW: u8 = 128;
+    pub(super) const DENY: u8 = 129;
+}
+
+mod tag {
+    pub(super) const ACCOUNT: u8 = 1;
+    pub(super) const UID: u8 = 2;
+    pub(super) const SERVICE: u8 = 3;
+    pub(super) const PID: u8 = 4;
+    pub(super) const TTY: u8 = 5;
+    pub(super) const REMOTE_HOST: u8 = 6;
+    pub(super) const REMOTE_USER: u8 = 7;
+    pub(super) const LOGIND_SESSION: u8 = 8;
+    pub(super) const AUTH_INFO: u8 = 9;
+    pub(super) const PHASE: u8 = 10;
+    pub(super) const DENIAL: u8 = 11;
+    pub(super) const LOCK: u8 = 12;
+    pub(super) const OWNER: u8 = 13;
+    pub(super) const AUTHENTICATOR: u8 = 14;
+    pub(super) const VALID_UNTIL: u8 = 15;
+    pub(super) const EXPIRES_AT: u8 = 16;
+    pub(super) const MESSAGE: u8 = 17;
+    /// The last one known.
+    pub(super) const LAST: u8 = MESSAGE;
+}
+
+/// What a login path sends to the daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// PAM opened a session.
+    SessionOpened(SessionReport),
+    /// PAM closed it.
+    SessionClosed(SessionReport),
+    /// The module denied a login.
+    Denied(DenialReport),
+    /// Is the sender's own uid denied anything?
+    Ask,
+}
+
+/// A session, as its PAM transaction describes it. Text longer than the format carries is cut in encoding.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionReport {
+    /// `PAM_USER`.
+    pub account: String,
+    /// Its uid by NSS.
+    pub uid: u32,
+    /// `PAM_SERVICE`.
+    pub service: String,
+    /// `PAM_TTY`; sshd says `ssh`, cron `cron`.
+    pub tty: Option<String>,
+    /// `PAM_RHOST`.
+    pub remote_host: Option<String>,
+    /// `PAM_RUSER`.
+    pub remote_user: Option<String>,
+    /// logind's id of the session (`XDG_SESSION_ID` in the PAM environment).
+    pub logind_session: Option<String>,
+    /// sshd's `SSH_AUTH_INFO_0` in the PAM environment: a line for every method that was passed.
+    pub auth_info: Option<String>,
+    /// The process that runs the transaction, by its own account.
+    pub pid: u32,
+}
+
+/// A denied login, as its PAM transaction describes it. Text longer than the format carries is cut in encoding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DenialReport {
+    /// `PAM_USER`.
+    pub account: String,
+    /// Its uid by NSS.
+    pub uid: u32,
+    /// `PAM_SERVICE`.
+    pub service: String,
+    /// `PAM_TTY`.
+    pub tty: Option<String>,
+    /// `PAM_RHOST`.
+    pub remote_host: Option<String>,
+    /// As in [`SessionReport`].
+    pub auth_info: Option<String>,
+    /// The process that runs the transaction, by its own account. In [`Phase::Session`] it may go on without a session
+    /// (sshd does), and has to be ended.
+    pub pid: u32,
+    /// Where it was denied.
+    pub phase: Phase,
+    /// What denied it.
+    pub kind: DenialKind,
+}
+
+/// A phase of a PAM transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// `pam_acct_mgmt(3)`.
+    Account,
+    /// `pam_open_session(3)`.
+    Session,
+}
+
+/// The daemon's answer to [`Request::Ask`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Nothing is in force.
+    Allow,
+    /// Something is.
+    Deny(Denial),
+}
+
+/// Why bytes are not a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameError {
+    /// Longer than [`MAX_FRAME`].
+    TooLarge,
+    /// Ends in the middle of something, or is empty.
+    Truncated,
+    /// A version this reader does not know.
+    Version(u8),
+    /// A kind this reader does not know, or one that goes the other way.
+    Kind(u8),
+    /// The field of this tag stands there twice.
+    Duplicate(u8),
+    /// The field of this tag is missing.
+    Missing(u8),
+    /// The field of this tag has a value that it cannot have.
+    Value(u8),
+}
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge => write!(out, "frame larger than {MAX_FRAME} bytes"),
+            Self::Truncated => out.write_str("frame cut short"),
+            Self::Version(version) => write!(out, "frame of version {version}, {VERSION} expected"),
+            Self::Kind(kind) => write!(out, "frame of unexpected kind {kind}"),
+            Self::Duplicate(tag) => write!(out, "frame has field {tag} twice"),
+            Self::Missing(tag) => write!(out, "frame lacks field {tag}"),
+            Self::Value(tag) => write!(out, "frame has an impossible value in field {tag}"),
+        }
+    }
+}
+
+impl std::error::Error for FrameError {}
+
+impl Request {
+    /// The request as a frame.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::SessionOpened(session) => session.write(Writer::new(kind::SESSION_OPENED)),
+            Self::SessionClosed(session) => session.write(Writer::new(kind::SESSION_CLOSED)),
+            Self::Denied(denial) => denial.write(Writer::new(kind::DENIED)),
+            Self::Ask => Writer::new(kind::ASK).0,
+        }
+    }
+
+    /// Reads a frame.
+    ///
+    /// # Errors
+    /// See [`FrameError`]; nothing of a bad frame is believed.
+    pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
+        let (kind, fields) = Fields::read(bytes)?;
+        match kind {
+            kind::SESSION_OPENED => SessionReport::from(&fields).map(Self::SessionOpened),
+            kind::SESSION_CLOSED => SessionReport::from(&fields).map(Self::SessionClosed),
+            kind::DENIED => DenialReport::from(&fields).map(Self::Denied),
+            kind::ASK => Ok(Self::Ask),
+            other => Err(FrameError::Kind(other)),
+        }
+    }
+}
+
+impl Reply {
+    /// The reply as a frame.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Allow => Writer::new(kind::ALLOW).0,
+            Self::Deny(denial) => {
+                let mut frame = Writer::new(kind::DENY);
+                frame.denial_kind(&denial.kind);
+                frame.optional_time(tag::EXPIRES_AT, denial.expires_at);
+                frame.optional_text(tag::MESSAGE, denial.message.as_deref());
+                frame.0
+            }
+        }
+    }
+
+    /// Reads a frame.
+    ///
+    /// # Errors
+    /// See [`FrameError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
+        let (kind, fields) = Fields::read(bytes)?;
+        match kind {
+            kind::ALLOW => Ok(Self::Allow),
+            kind::DENY => Ok(Self::Deny(Denial {
+                kind: fields.denial_kind()?,
+                expires_at: fields.optional_number(tag::EXPIRES_AT, i64::from_le_bytes)?,
+                message: fields.optional_text(tag::MESSAGE)?,
+            })),
+            other => Err(FrameError::Kind(other)),
+        }
+    }
+}
+
+impl SessionReport {
+    fn write(&self, mut frame: Writer) -> Vec<u8> {
+        frame.text(tag::ACCOUNT, &self.account);
+        frame.field(tag::UID, &self.uid.to_le_bytes());
+        frame.text(tag::SERVICE, &self.service);
+        frame.field(tag::PID, &self.pid.to_le_bytes());
+        frame.optional_text(tag::TTY, self.tty.as_deref());
+        frame.optional_text(tag::REMOTE_HOST, self.remote_host.as_deref());
+        frame.optional_text(tag::REMOTE_USER, self.remote_user.as_deref());
+        frame.optional_text(tag::LOGIND_SESSION, self.logind_session.as_deref());
+        frame.optional_text(tag::AUTH_INFO, self.auth_info.as_deref());
+        frame.0
+    }
+
+    fn from(fields: &Fields<'_>) -> Result<Self, FrameError> {
+        Ok(Self {
+            account: fields.text(tag::ACCOUNT)?,
+            uid: fields.number(tag::UID, u32::from_le_bytes)?,
+            service: fields.text(tag::SERVICE)?,
+            pid: fields.number(tag::PID, u32::from_le_bytes)?,
+            tty: fields.optional_text(tag::TTY)?,
+            remote_host: fields.optional_text(tag::REMOTE_HOST)?,
+            remote_user: fields.optional_text(tag::REMOTE_USER)?,
+            logind_session: fields.optional_text(tag::LOGIND_SESSION)?,
+            auth_info: fields.optional_text(tag::AUTH_INFO)?,
+        })
+    }
+}
+
+impl DenialReport {
+    fn write(&self, mut frame: Writer) -> Vec<u8> {
+        frame.text(tag::ACCOUNT, &self.account);
+        frame.field(tag::UID, &self.uid.to_le_bytes());
+        frame.text(tag::SERVICE, &self.service);
+        frame.field(tag::PID, &self.pid.to_le_bytes());
+        frame.optional_text(tag::TTY, self.tty.as_deref());
+        frame.optional_text(tag::REMOTE_HOST, self.remote_host.as_deref());
+        frame.optional_text(tag::AUTH_INFO, self.auth_info.as_deref());
+        frame.field(tag::PHASE, &[self.phase.code()]);
+        frame.denial_kind(&self.kind);
+        frame.0
+    }
+
+    fn from(fields: &Fields<'_>) -> Result<Self, FrameError> {
+        Ok(Self {
+            account: fields.text(tag::ACCOUNT)?,
+            uid: fields.number(tag::UID, u32::from_le_bytes)?,
+            service: fields.text(tag::SERVICE)?,
+            pid: fields.number(tag::PID, u32::from_le_bytes)?,
+            tty: fields.optional_text(tag::TTY)?,
+            remote_host: fields.optional_text(tag::REMOTE_HOST)?,
+            auth_info: fields.optional_text(tag::AUTH_INFO)?,
+            phase: Phase::of(fields.number(tag::PHASE, u8::from_le_bytes)?)?,
+            kind: fields.denial_kind()?,
+        })
+    }
+}
+
+impl Phase {
+    fn code(self) -> u8 {
+        match self {
+            Self::Account => 1,
+            Self::Session => 2,
+        }
+    }
+
+    fn of(code: u8) -> Result<Self, FrameError> {
+        match code {
+            1 => Ok(Self::Account),
+            2 => Ok(Self::Session),
+            _ => Err(FrameError::Value(tag::PHASE)),
+        }
+    }
+}
+
+/// A frame as it grows.
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn new(kind: u8) -> Self {
+        let mut frame = Vec::with_capacity(512);
+        frame.extend([VERSION, kind]);
+        Self(frame)
+    }
+
+    /// `value` has at most [`MAX_LONG_TEXT`] bytes.
+    fn field(&mut self, tag: u8, value: &[u8]) {
+        self.0.push(tag);
+        self.0.extend((value.len() as u16).to_le_bytes());
+        self.0.extend(value);
+    }
+
+    fn text(&mut self, tag: u8, text: &str) {
+        self.field(tag, cut(text, max_text(tag), tag == tag::AUTH_INFO).as_bytes());
+    }
+
+    fn optional_text(&mut self, tag: u8, text: Option<&str>) {
+        if let Some(text) = text {
+            self.text(tag, text);
+        }
+    }
+
+    fn optional_time(&mut self, tag: u8, seconds: Option<i64>) {
+        if let Some(seconds) = seconds {
+            self.field(tag, &seconds.to_le_bytes());
+        }
+    }
+
+    fn denial_kind(&mut self, kind: &DenialKind) {
+        match kind {
+            DenialKind::Locked { lock, owner, authenticator } => {
+                self.field(tag::DENIAL, &[1]);
+                self.field(tag::LOCK, &lock.to_le_bytes());
+                self.text(tag::OWNER, owner);
+                self.optional_text(tag::AUTHENTICATOR, authenticator.as_deref());
+            }
+            DenialKind::Expired { valid_until } => {
+                self.field(tag::DENIAL, &[2]);
+                self.field(tag::VALID_UNTIL, &valid_until.to_le_bytes());
+            }
+            DenialKind::RecordUnreadable => self.field(tag::DENIAL, &[3]),
+        }
+    }
+}
+
+fn max_text(tag: u8) -> usize {
+    if matches!(tag, tag::AUTH_INFO | tag::MESSAGE) { MAX_LONG_TEXT } else { MAX_TEXT }
+}
+
+/// At most `max` bytes of `text`. What is cut shows it by its end, so that it cannot be taken for another name; of
+/// `whole_lines` those that fit are kept, because half a key is another key.
+fn cut(text: &str, max: usize, whole_lines: bool) -> Cow<'_, str> {
+    if text.len() <= max {
+        return text.into();
+    }
+    if whole_lines {
+        return text[..text.floor_char_boundary(max)].rsplit_once('\n').map_or("", |(lines, _)| lines).into();
+    }
+    format!("{}{CUT_MARK}", &text[..text.floor_char_boundary(max - CUT_MARK.len())]).into()
+}
+
+/// The fields of a frame, by tag.
+struct Fields<'a>([Option<&'a [u8]>; tag::LAST as usize + 1]);
+
+impl<'a> Fields<'a> {
+    /// The kind of a frame and its fields.
+    fn read(bytes: &'a [u8]) -> Result<(u8, Self), FrameError> {
+        if bytes.len() > MAX_FRAME {
+            return Err(FrameError::TooLarge);
+        }
+        let (kind, mut rest) = match bytes {
+            [VERSION, kind, rest @ ..] => (*kind, rest),
+            [VERSION] | [] => return Err(FrameError::Truncated),
+            [version, ..] => return Err(FrameError::Version(*version)),
+        };
+        let mut fields = Self([None; tag::LAST as usize + 1]);
+        while let [tag, low, high, after @ ..] = rest {
+            let length = usize::from(u16::from_le_bytes([*low, *high]));
+            let (value, after) = after.split_at_checked(length).ok_or(FrameError::Truncated)?;
+            if let Some(field) = fields.0.get_mut(usize::from(*tag))
+                && field.replace(value).is_some()
+            {
+                return Err(FrameError::Duplicate(*tag));
+            }
+            rest = after;
+        }
+        if rest.is_empty() { Ok((kind, fields)) } else { Err(FrameError::Truncated) }
+    }
+
+    fn get(&self, tag: u8) -> Option<&'a [u8]> {
+        self.0.get(usize::from(tag)).copied().flatten()
+    }
+
+    fn optional_text(&self, tag: u8) -> Result<Option<String>, FrameError> {
+        let Some(value) = self.get(tag) else { return Ok(None) };
+        if value.len() > max_text(tag) {
+            return Err(FrameError::Value(tag));
+        }
+        String::from_utf8(value.to_vec()).map(Some).map_err(|_| FrameError::Value(tag))
+    }
+
+    fn text(&self, tag: u8) -> Result<String, FrameError> {
+        self.optional_text(tag)?.ok_or(FrameError::Missing(tag))
+    }
+
+    fn optional_number<const WIDTH: usize, T>(
+        &self,
+        tag: u8,
+        from_le_bytes: fn([u8; WIDTH]) -> T,
+    ) -> Result<Option<T>, FrameError> {
+        let value = self.get(tag).map(<[u8; WIDTH]>::try_from).transpose();
+        Ok(value.map_err(|_| FrameError::Value(tag))?.map(from_le_bytes))
+    }
+
+    fn number<const WIDTH: usize, T>(
+        &self,
+        tag: u8,
+        from_le_bytes: fn([u8; WIDTH]) -> T,
+    ) -> Result<T, FrameError> {
+        self.optional_number(tag, from_le_bytes)?.ok_or(FrameError::Missing(tag))
+    }
+
+    fn denial_kind(&self) -> Result<DenialKind, FrameError> {
+        match self.number(tag::DENIAL, u8::from_le_bytes)? {
+            1 => Ok(DenialKind::Locked {
+                lock: self.number(tag::LOCK, i64::from_le_bytes)?,
+                owner: self.text(tag::OWNER)?,
+                authenticator: self.optional_text(tag::AUTHENTICATOR)?,
+            }),
+            2 => Ok(DenialKind::Expired { valid_until: self.number(tag::VALID_UNTIL, i64::from_le_bytes)? }),
+            3 => Ok(DenialKind::RecordUnreadable),
+            _ => Err(FrameError::Value(tag::DENIAL)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::option::of;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_session() -> impl Strategy<Value = SessionReport> {
+        let text = || any::<String>();
+        let required = (text(), any::<u32>(), text(), any::<u32>());
+        (required, of(text()), of(text()), of(text()), of(text()), of(text())).prop_map(
+            |((account, uid, service, pid), tty, remote_host, remote_user, logind_session, auth_info)| {
+                SessionReport {
+                    account,
+                    uid,
+                    service,
+                    tty,
+                    remote_host,
+                    remote_user,
+                    logind_session,
+                    auth_info,
+                    pid,
+                }
+            },
+        )
+    }
+
+    fn any_kind() -> impl Strategy<Value = DenialKind> {
+        let locked = (any::<i64>(), any::<String>(), of(any::<String>()))
+            .prop_map(|(lock, owner, authenticator)| DenialKind::Locked { lock, owner, authenticator });
+        let expired = any::<i64>().prop_map(|valid_until| DenialKind::Expired { valid_until });
+        prop_oneof![locked, expired, Just(DenialKind::RecordUnreadable)]
+    }
+
+    fn any_request() -> impl Strategy<Value = Request> {
+        let denied = (any_session(), any_kind(), any::<bool>()).prop_map(|(session, kind, account)| {
+            let SessionReport { account: name, uid, service, tty, remote_host, auth_info, pid, .. } = session;
+            let phase = if account { Phase::Account } else { Phase::Session };
+            Request::Denied(DenialReport {
+                account: name,
+                uid,
+                service,
+                tty,
+                remote_host,
+                auth_info,
+                pid,
+                phase,
+                kind,
+            })
+        });
+        prop_oneof![
+            any_session().prop_map(Request::SessionOpened),
+            any_session().prop_map(Request::SessionClosed),
+            denied,
+            Just(Request::Ask),
+        ]
+    }
+
+    fn any_reply() -> impl Strategy<Value = Reply> {
+        let deny = (any_kind(), any::<Option<i64>>(), of(any::<String>()))
+            .prop_map(|(kind, expires_at, message)| Reply::Deny(Denial { kind, expires_at, message }));
+        prop_oneof![Just(Reply::Allow), deny]
+    }
+
+    fn alice() -> SessionReport {
+        SessionReport {
+            account: "alice".into(),
+            uid: 1000,
+            service: "su".into(),
+            pid: 7,
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn is_written_as_drawn() {
+        let frame = b"\x01\x02\x01\x05\0alice\x02\x04\0\xe8\x03\0\0\x03\x02\0su\x04\x04\0\x07\0\0\0";
+        assert_eq!(Request::SessionClosed(alice()).encode(), frame);
+        assert_eq!(Request::Ask.encode(), [1, 4]);
+        assert_eq!(Reply::Allow.encode(), [1, 128]);
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_frame() {
+        let refused = |bytes: &[u8]| Request::decode(bytes).unwrap_err();
+        assert_eq!(refused(b""), FrameError::Truncated);
+        assert_eq!(refused(b"\x02\x04"), FrameError::Version(2));
+        assert_eq!(refused(b"\x01\x80"), FrameError::Kind(128));
+        assert_eq!(Reply::decode(b"\x01\x04"), Err(FrameError::Kind(4)));
+        assert_eq!(refused(b"\x01\x04\x01\x05\0alic"), FrameError::Truncated);
+        assert_eq!(refused(b"\x01\x04\x01\x05"), FrameError::Truncated);
+        assert_eq!(refused(b"\x01\x04\x01\0\0\x01\0\0"), FrameError::Duplicate(1));
+        assert_eq!(refused(b"\x01\x01\x01\x01\0a"), FrameError::Missing(2));
+        assert_eq!(refused(b"\x01\x01\x01\x01\0\xff"), FrameError::Value(1));
+        assert_eq!(refused(b"\x01\x01\x01\0\0\x02\x01\0\0"), FrameError::Value(2));
+        assert_eq!(refused(&vec![1; MAX_FRAME + 1]), FrameError::TooLarge);
+    }
+
+    #[test]
+    fn skips_a_field_it_does_not_know() {
+        let mut frame = Request::SessionOpened(alice()).encode();
+        frame.extend(b"\xc8\x03\0new");
+        assert_eq!(Request::decode(&frame), Ok(Request::SessionOpened(alice())));
+    }
+
+    #[test]
+    fn the_longest_texts_still_make_a_frame() {
+        let long = || Some("é".repeat(70_000));
+        let session = SessionReport {
+            account: "é".repeat(10_000),
+            service: "x".repeat(10_000),
+            tty: long(),
+            remote_host: long(),
+            remote_user: long(),
+            logind_session: long(),
+            auth_info: Some(format!("password\n{}", "k".repeat(70_000))),
+            ..alice()
+        };
+        let frame = Request::SessionOpened(session).encode();
+        assert!(frame.len() <= MAX_FRAME, "{}", frame.len());
+        let Ok(Request::SessionOpened(session)) = Request::decode(&frame) else { panic!("refused") };
+        assert!(session.account.ends_with(CUT_MARK) && session.account.len() <= MAX_TEXT);
+        assert_eq!(session.auth_info.as_deref(), Some("password"));
+        let kind = DenialKind::Locked { lock: 1, owner: "o".repeat(9_000), authenticator: long() };
+        let reply = Reply::Deny(Denial { kind, expires_at: None, message: long() }).encode();
+        assert!(reply.len() <= MAX_FRAME && Reply::decode(&reply).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn a_request_reads_back(request in any_request()) {
+            prop_assert_eq!(Request::decode(&request.encode()), Ok(request));
+        }
+
+        #[test]
+        fn a_reply_reads_back(reply in any_reply()) {
+            prop_assert_eq!(Reply::decode(&reply.encode()), Ok(reply));
+        }
+
+        #[test]
+        fn a_cut_request_is_refused_or_reads_as_one_that_has_less(request in any_request(), at: prop::sample::Index) {
+            let bytes = request.encode();
+            let end = at.index(bytes.len());
+            prop_assert_ne!(Request::decode(&bytes[..end]), Ok(request));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>, kind in prop_oneof![1..5_u8, 128..130_u8], fields: Vec<(u8, Vec<u8>)>) {
+            let _ = (Request::decode(&bytes), Reply::decode(&bytes));
+            let mut frame = Writer::new(kind);
+            fields.iter().for_each(|(tag, value)| frame.field(tag % 20, value));
+            let _ = (Request::decode(&frame.0), Reply::decode(&frame.0));
+        }
+    }
+}

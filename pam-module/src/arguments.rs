@@ -1,0 +1,130 @@
+//! The words that follow `pam_lockdown.so` in a line of pam.d.
+
+use std::path::{Path, PathBuf};
+
+use lockdown_enforcement::{DENY_DIRECTORY, LOGIN_SOCKET, escape};
+
+/// What a line of pam.d asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arguments {
+    /// `on_error=deny|allow`: what becomes of an account when nobody can say what is enforced against it.
+    pub on_error: OnError,
+    /// `break_glass=GROUP`: its members are let in then, as root is.
+    pub break_glass: Option<String>,
+    /// `quiet`: no text to the user.
+    pub quiet: bool,
+    /// `debug`: a log line for every decision.
+    pub debug: bool,
+    /// `directory=PATH`: deny records elsewhere than in `/var/lib/lockdown/deny`; for tests and benchmarks.
+    pub directory: PathBuf,
+    /// `socket=PATH`: a login socket elsewhere than at `/run/lockdown/login.sock`; for tests and benchmarks.
+    pub socket: PathBuf,
+    /// What is wrong with the words that were not understood, fit for a log line; the others count all the same.
+    pub complaints: Vec<String>,
+}
+
+/// See [`Arguments::on_error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// It is denied; the default.
+    Deny,
+    /// It is let in.
+    Allow,
+}
+
+impl Default for Arguments {
+    fn default() -> Self {
+        Self {
+            on_error: OnError::Deny,
+            break_glass: None,
+            quiet: false,
+            debug: false,
+            directory: DENY_DIRECTORY.into(),
+            socket: LOGIN_SOCKET.into(),
+            complaints: Vec::new(),
+        }
+    }
+}
+
+impl Arguments {
+    /// Reads the words; any bytes will do.
+    pub fn parse<'a>(words: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut arguments = Self::default();
+        for word in words {
+            if let Err(complaint) = arguments.take(word) {
+                arguments.complaints.push(format!("argument \"{}\" ignored: {complaint}", escape(word)));
+            }
+        }
+        arguments
+    }
+
+    fn take(&mut self, word: &[u8]) -> Result<(), &'static str> {
+        let word = str::from_utf8(word).map_err(|_| "it is not UTF-8")?;
+        match word.split_once('=').map_or((word, None), |(key, value)| (key, Some(value))) {
+            ("on_error", Some("deny")) => self.on_error = OnError::Deny,
+            ("on_error", Some("allow")) => self.on_error = OnError::Allow,
+            ("on_error", _) => return Err("on_error is deny or allow"),
+            ("break_glass", Some(group)) if !group.is_empty() => self.break_glass = Some(group.to_owned()),
+            ("break_glass", _) => return Err("break_glass needs the name of a group"),
+            ("quiet", None) => self.quiet = true,
+            ("debug", None) => self.debug = true,
+            ("directory", Some(path)) => self.directory = absolute(path)?,
+            ("socket", Some(path)) => self.socket = absolute(path)?,
+            _ => return Err("this version of pam_lockdown does not know it"),
+        }
+        Ok(())
+    }
+}
+
+fn absolute(path: &str) -> Result<PathBuf, &'static str> {
+    if Path::new(path).is_absolute() { Ok(path.into()) } else { Err("the path has to be absolute") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> Arguments {
+        Arguments::parse(words.iter().map(|word| word.as_bytes()))
+    }
+
+    #[test]
+    fn knows_its_words() {
+        assert_eq!(parse(&[]), Arguments::default());
+        let words = ["on_error=allow", "break_glass=rescue", "quiet", "debug", "directory=/d", "socket=/s"];
+        let expected = Arguments {
+            on_error: OnError::Allow,
+            break_glass: Some("rescue".into()),
+            quiet: true,
+            debug: true,
+            directory: "/d".into(),
+            socket: "/s".into(),
+            complaints: vec![],
+        };
+        assert_eq!(parse(&words), expected);
+        assert_eq!(parse(&["on_error=allow", "on_error=deny"]).on_error, OnError::Deny);
+    }
+
+    #[test]
+    fn complains_of_each_other_word_and_keeps_the_rest() {
+        let bad = [
+            "preauth",
+            "on_error=maybe",
+            "on_error",
+            "break_glass=",
+            "quiet=1",
+            "directory=relative",
+            "socket",
+            "",
+            "a\nsshd: \"x",
+        ];
+        for word in bad {
+            let arguments = parse(&[word, "quiet"]);
+            assert_eq!(arguments.complaints.len(), 1, "{word}");
+            assert_eq!(Arguments { complaints: vec![], ..arguments }, parse(&["quiet"]), "{word}");
+        }
+        let complaint = &parse(&["a\nsshd: \"x"]).complaints[0];
+        assert!(complaint.starts_with(r#"argument "a\nsshd: \"x" ignored: "#), "{complaint}");
+        assert_eq!(Arguments::parse([b"\xff".as_slice()].into_iter()).complaints.len(), 1);
+    }
+}

@@ -1,0 +1,371 @@
+//! Decides. What it has to know it asks a [`Host`], one question at a time; it touches nothing itself.
+//!
+//! # In which direction it fails
+//!
+//! | what is the case | account, session open |
+//! |---|---|
+//! | the record has a lock in force, or the account has expired | denied |
+//! | the same, but the account is root | let in, loudly: root is protected, such a record is a fault |
+//! | no record | let in |
+//! | the record is unreadable or damaged | denied; root and `break_glass` members are let in, loudly |
+//! | the directory of records is missing | as `on_error=` says, default denied; root and `break_glass` likewise let in |
+//! | NSS fails to say who the account is | the same |
+//! | NSS says that there is no such account | no opinion (`PAM_IGNORE`): without a uid nothing on this host can act as it, and services with users of their own go on working |
+//! | not root, and the account is this process's own: | |
+//! | – the daemon answers | as it says |
+//! | – the daemon does not answer | let in: whoever locked that screen is on the host already, and such a process opens a session for nobody |
+//! | not root, and the account is another | as `on_error=` says: the daemon tells a uid only about itself |
+//! | no user name at all | denied |
+//! | the module panics | as for a missing directory |
+//! | the daemon is down or its socket full | decides as ever; the report waits in the socket or is dropped |
+//!
+//! Session close never fails, and auth has no opinion.
+
+use std::ffi::{CStr, CString, c_int};
+use std::io;
+
+use lockdown_enforcement::{
+    Denial, DenialKind, DenialReport, Phase, ReadError, Record, Reply, Request, SessionReport, Verdict,
+    decide, escape,
+};
+
+use crate::arguments::{Arguments, OnError};
+use crate::message;
+
+/// What the module answers to libpam, from `security/_pam_types.h`.
+///
+/// `PAM_SESSION_ERR` is not among them: sudo takes it for no error and runs the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// `PAM_SUCCESS`
+    Success = 0,
+    /// `PAM_SYSTEM_ERR`
+    SystemError = 4,
+    /// `PAM_PERM_DENIED`
+    PermissionDenied = 6,
+    /// `PAM_USER_UNKNOWN`
+    UserUnknown = 10,
+    /// `PAM_ACCT_EXPIRED`
+    AccountExpired = 13,
+    /// `PAM_IGNORE`
+    Ignore = 25,
+}
+
+/// `PAM_SILENT`: the caller wants no text.
+pub const SILENT: c_int = 0x8000;
+
+/// How loud a log line is, as in syslog(3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// `LOG_ALERT`: somebody was let in whom nobody could check.
+    Alert = 1,
+    /// `LOG_ERR`: something has to be mended.
+    Error = 3,
+    /// `LOG_NOTICE`: a denial.
+    Notice = 5,
+    /// `LOG_DEBUG`: for the argument `debug`.
+    Debug = 7,
+}
+
+/// An account by NSS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its uid.
+    pub uid: u32,
+    /// Its primary group.
+    pub gid: u32,
+}
+
+/// Who this process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its real uid.
+    pub uid: u32,
+    /// Its effective uid.
+    pub effective_uid: u32,
+    /// Its pid.
+    pub pid: u32,
+}
+
+/// What the PAM transaction says about itself; nothing of it is proven.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Circumstances {
+    /// `PAM_SERVICE`
+    pub service: String,
+    /// `PAM_TTY`
+    pub tty: Option<String>,
+    /// `PAM_RHOST`
+    pub remote_host: Option<String>,
+    /// `PAM_RUSER`
+    pub remote_user: Option<String>,
+    /// `XDG_SESSION_ID` of the PAM environment.
+    pub logind_session: Option<String>,
+    /// `SSH_AUTH_INFO_0` of the PAM environment.
+    pub auth_info: Option<String>,
+    /// Whether the PAM environment has `SSH_CONNECTION`, as sshd puts it there under whatever service name.
+    pub is_ssh: bool,
+}
+
+/// What the decision needs to know, and what it does about it.
+pub trait Host {
+    /// `PAM_USER`.
+    fn user(&self) -> Option<CString>;
+    /// Who that is by NSS; `None` if NSS is sure that there is no such account.
+    fn account(&self, user: &CStr) -> io::Result<Option<Account>>;
+    /// Whether the account is a member of the group, in the first place or otherwise; no if that cannot be found out.
+    fn is_member(&self, user: &CStr, account: Account, group: &str) -> bool;
+    /// The deny record.
+    fn record(&self, uid: u32) -> Result<Option<Record>, ReadError>;
+    /// Who asks.
+    fn process(&self) -> Process;
+    /// What the daemon says about this process's own uid.
+    fn ask(&self) -> io::Result<Reply>;
+    /// Unix seconds.
+    fn now(&self) -> i64;
+    /// What the transaction says about itself.
+    fn circumstances(&self) -> Circumstances;
+    /// Shows text to the user.
+    fn say(&self, text: &str);
+    /// Writes a line to AUTHPRIV.
+    fn log(&self, priority: Priority, line: &str);
+    /// Tells the daemon, if it listens.
+    fn report(&self, request: &Request);
+}
+
+/// pam_acct_mgmt(3)
+pub fn check_account(host: &dyn Host, arguments: &Arguments, flags: c_int) -> Code {
+    Check { host, arguments, phase: Phase::Account, flags }.run()
+}
+
+/// pam_open_session(3)
+pub fn open_session(host: &dyn Host, arguments: &Arguments, flags: c_int) -> Code {
+    Check { host, arguments, phase: Phase::Session, flags }.run()
+}
+
+/// pam_close_session(3)
+pub fn close_session(host: &dyn Host, _: &Arguments, _: c_int) -> Code {
+    if let Some(user) = host.user()
+        && let Ok(Some(account)) = host.account(&user)
+    {
+        host.report(&Request::SessionClosed(session(host, &user, account)));
+    }
+    Code::Success
+}
+
+/// pam_authenticate(3)
+pub fn authenticate(host: &dyn Host, arguments: &Arguments, _: c_int) -> Code {
+    complain(host, arguments);
+    Code::Ignore
+}
+
+/// What is left to do when one of the first two has panicked: it cannot be told what is enforced.
+pub fn after_panic(host: &dyn Host, arguments: &Arguments, flags: c_int) -> Code {
+    let check = Check { host, arguments, phase: Phase::Account, flags };
+    match host.user() {
+        Some(user) => {
+            let account = host.account(&user).ok().flatten();
+            check.undecided(
+                &user,
+                account,
+                arguments.on_error,
+                "pam_lockdown has failed inside; please report this",
+            )
+        }
+        None => Code::UserUnknown,
+    }
+}
+
+fn complain(host: &dyn Host, arguments: &Arguments) {
+    for complaint in &arguments.complaints {
+        host.log(Priority::Error, complaint);
+    }
+}
+
+fn session(host: &dyn Host, user: &CStr, account: Account) -> SessionReport {
+    let circumstances = host.circumstances();
+    SessionReport {
+        account: user.to_string_lossy().into_owned(),
+        uid: account.uid,
+        service: circumstances.service,
+        tty: circumstances.tty,
+        remote_host: circumstances.remote_host,
+        remote_user: circumstances.remote_user,
+        logind_session: circumstances.logind_session,
+        auth_info: circumstances.auth_info,
+        pid: host.process().pid,
+    }
+}
+
+/// One question of libpam's.
+struct Check<'a> {
+    host: &'a dyn Host,
+    arguments: &'a Arguments,
+    phase: Phase,
+    flags: c_int,
+}
+
+impl Check<'_> {
+    fn run(&self) -> Code {
+        complain(self.host, self.arguments);
+        let Some(user) = self.host.user() else {
+            self.host
+                .log(Priority::Error, "denied: the service has not said who logs in (PAM_USER is not set)");
+            return Code::UserUnknown;
+        };
+        let account = match self.host.account(&user) {
+            Ok(Some(account)) => account,
+            Ok(None) => {
+                self.debug(&user, "no opinion: NSS knows no such account");
+                return Code::Ignore;
+            }
+            Err(error) => {
+                let why = format!("NSS cannot say who that is ({error})");
+                return self.undecided(&user, None, self.arguments.on_error, &why);
+            }
+        };
+        match self.host.record(account.uid) {
+            Ok(record) => match decide(record.as_ref(), self.host.now(), None) {
+                Verdict::Allow => self.allow(&user, account),
+                Verdict::Deny(denial) => self.deny_unless_root(&user, account, &denial),
+            },
+            Err(ReadError::DirectoryMissing) => {
+                let why = "the directory of deny records is missing; \"lockdownctl doctor\" says what to do";
+                self.undecided(&user, Some(account), self.arguments.on_error, why)
+            }
+            Err(error) if error.is_permission_denied() && self.host.process().effective_uid != 0 => {
+                self.ask_daemon(&user, account)
+            }
+            Err(error) => {
+                let why = format!(
+                    "the deny record of uid {} {error}; \"lockdownctl doctor\" says what to do",
+                    account.uid
+                );
+                self.undecided(&user, Some(account), OnError::Deny, &why)
+            }
+        }
+    }
+
+    /// For a process that may not read the records: a screen locker, crontab(1).
+    fn ask_daemon(&self, user: &CStr, account: Account) -> Code {
+        let process = self.host.process();
+        if process.effective_uid != account.uid && process.uid != account.uid {
+            let why = "only root can look up another account's deny record";
+            return self.undecided(user, Some(account), self.arguments.on_error, why);
+        }
+        if process.effective_uid != account.uid {
+            // A set-uid program that the account itself has started: the daemon would answer about the other uid.
+            self.debug(
+                user,
+                "allowed: the process is the account's own already, and its record cannot be read",
+            );
+            return self.allow(user, account);
+        }
+        match self.host.ask() {
+            Ok(Reply::Allow) => self.allow(user, account),
+            Ok(Reply::Deny(denial)) => self.deny(user, account, &denial),
+            Err(error) => {
+                self.debug(user, &format!("allowed: the process is the account's own already, and lockdownd does not answer ({error})"));
+                self.allow(user, account)
+            }
+        }
+    }
+
+    fn allow(&self, user: &CStr, account: Account) -> Code {
+        self.debug(user, "allowed");
+        if self.phase == Phase::Session {
+            self.host.report(&Request::SessionOpened(session(self.host, user, account)));
+        }
+        Code::Success
+    }
+
+    fn deny_unless_root(&self, user: &CStr, account: Account, denial: &Denial) -> Code {
+        if account.uid != 0 {
+            return self.deny(user, account, denial);
+        }
+        self.let_in(user, Some(account), "root cannot be locked, but there is a deny record that says so; \"lockdownctl doctor\" says what to do")
+    }
+
+    fn deny(&self, user: &CStr, account: Account, denial: &Denial) -> Code {
+        let circumstances = self.host.circumstances();
+        let line = format!(
+            "denied: user=\"{}\" uid={} service=\"{}\" tty=\"{}\" rhost=\"{}\" {}",
+            escape(user.to_bytes()),
+            account.uid,
+            escape(&circumstances.service),
+            escape(circumstances.tty.as_deref().unwrap_or_default()),
+            escape(circumstances.remote_host.as_deref().unwrap_or_default()),
+            because(&denial.kind)
+        );
+        self.host.log(Priority::Notice, &line);
+        // sshd writes what it is told in this phase into the user's data stream, which breaks sftp.
+        let breaks_sftp =
+            self.phase == Phase::Session && (circumstances.is_ssh || circumstances.service == "sshd");
+        if !self.arguments.quiet && self.flags & SILENT == 0 && !breaks_sftp {
+            self.host.say(&message::to_user(denial));
+        }
+        self.host.report(&Request::Denied(DenialReport {
+            account: user.to_string_lossy().into_owned(),
+            uid: account.uid,
+            service: circumstances.service,
+            tty: circumstances.tty,
+            remote_host: circumstances.remote_host,
+            auth_info: circumstances.auth_info,
+            pid: self.host.process().pid,
+            phase: self.phase,
+            kind: denial.kind.clone(),
+        }));
+        match denial.kind {
+            DenialKind::Expired { .. } => Code::AccountExpired,
+            DenialKind::Locked { .. } | DenialKind::RecordUnreadable => Code::PermissionDenied,
+        }
+    }
+
+    /// Nobody can say what is enforced.
+    fn undecided(&self, user: &CStr, account: Option<Account>, on_error: OnError, why: &str) -> Code {
+        // By name, too: should NSS be what is broken, root is still the one who can mend it.
+        let is_root = account.map_or(user == c"root", |account| account.uid == 0);
+        let breaks_glass = || match (&self.arguments.break_glass, account) {
+            (Some(group), Some(account)) => self.host.is_member(user, account, group),
+            _ => false,
+        };
+        if is_root || on_error == OnError::Allow || breaks_glass() {
+            return self.let_in(user, account, why);
+        }
+        self.host.log(Priority::Error, &format!("\"{}\" cannot be checked: {why}", escape(user.to_bytes())));
+        match account {
+            Some(account) => {
+                let denial = Denial { kind: DenialKind::RecordUnreadable, expires_at: None, message: None };
+                self.deny(user, account, &denial)
+            }
+            None => Code::PermissionDenied,
+        }
+    }
+
+    fn let_in(&self, user: &CStr, account: Option<Account>, why: &str) -> Code {
+        self.host
+            .log(Priority::Alert, &format!("LET IN UNCHECKED: user=\"{}\": {why}", escape(user.to_bytes())));
+        account.map_or(Code::Success, |account| self.allow(user, account))
+    }
+
+    fn debug(&self, user: &CStr, what: &str) {
+        if self.arguments.debug {
+            self.host.log(Priority::Debug, &format!("user=\"{}\" {what}", escape(user.to_bytes())));
+        }
+    }
+}
+
+fn because(kind: &DenialKind) -> String {
+    match kind {
+        DenialKind::Locked { lock, owner, authenticator: None } => {
+            format!("lock={lock} owner=\"{}\"", escape(owner))
+        }
+        DenialKind::Locked { lock, owner, authenticator: Some(authenticator) } => {
+            format!("lock={lock} owner=\"{}\" authenticator=\"{}\"", escape(owner), escape(authenticator))
+        }
+        DenialKind::Expired { valid_until } => format!("expired={valid_until}"),
+        DenialKind::RecordUnreadable => "record=unreadable".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

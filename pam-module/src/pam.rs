@@ -1,0 +1,111 @@
+//! libpam as seen from a module, pam(3): what the rest of the crate may do with a transaction, safely.
+
+#![expect(unsafe_code, reason = "calls into libpam")]
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+
+/// `pam_handle_t`: libpam's own, seen only through pointers.
+#[repr(C)]
+pub struct PamHandle {
+    _private: [u8; 0],
+}
+
+#[link(name = "pam")]
+unsafe extern "C" {
+    fn pam_get_item(handle: *const PamHandle, item: c_int, value: *mut *const c_void) -> c_int;
+    fn pam_getenv(handle: *mut PamHandle, name: *const c_char) -> *const c_char;
+    fn pam_prompt(
+        handle: *mut PamHandle,
+        style: c_int,
+        response: *mut *mut c_char,
+        format: *const c_char,
+        ...
+    ) -> c_int;
+    fn pam_syslog(handle: *const PamHandle, priority: c_int, format: *const c_char, ...);
+}
+
+const PAM_SUCCESS: c_int = 0;
+const PAM_ERROR_MSG: c_int = 3;
+
+/// The items of pam_get_item(3) that are strings and that the module reads.
+#[derive(Clone, Copy)]
+pub(crate) enum Item {
+    Service = 1,
+    User = 2,
+    Tty = 3,
+    RemoteHost = 4,
+    RemoteUser = 8,
+}
+
+/// A PAM transaction for the time of one call of libpam's. Not `Send`: it belongs to the thread that was called.
+pub(crate) struct Transaction<'a> {
+    handle: NonNull<PamHandle>,
+    call: PhantomData<&'a PamHandle>,
+}
+
+impl<'a> Transaction<'a> {
+    /// `None` for a null pointer.
+    ///
+    /// # Safety
+    /// `handle` is null or what libpam gave the module, and `'a` ends before the call does.
+    pub(crate) unsafe fn new(handle: *mut PamHandle) -> Option<Self> {
+        NonNull::new(handle).map(|handle| Self { handle, call: PhantomData })
+    }
+
+    /// The item if it is set. Valid until somebody sets it anew, which nobody does during the call.
+    pub(crate) fn item(&self, item: Item) -> Option<&'a CStr> {
+        let mut value = ptr::null();
+        // SAFETY: the handle is valid by `new`; `value` is written only on success.
+        let code = unsafe { pam_get_item(self.handle.as_ptr(), item as c_int, &mut value) };
+        if code != PAM_SUCCESS || value.is_null() {
+            return None;
+        }
+        // SAFETY: a set item of this kind is a string that libpam keeps.
+        Some(unsafe { CStr::from_ptr(value.cast()) })
+    }
+
+    /// A variable of the PAM environment, which is not the process's.
+    pub(crate) fn variable(&self, name: &CStr) -> Option<&'a CStr> {
+        // SAFETY: the handle is valid by `new`, the name is a string.
+        let value = unsafe { pam_getenv(self.handle.as_ptr(), name.as_ptr()) };
+        // SAFETY: if not null, a string that libpam keeps until the variable is set anew.
+        (!value.is_null()).then(|| unsafe { CStr::from_ptr(value) })
+    }
+
+    /// Shows `text` to the user through the conversation of the service, if that can.
+    pub(crate) fn say(&self, text: &str) {
+        let text = without_nul(text);
+        // SAFETY: the handle is valid by `new`; "%s" takes one string. No response is asked for.
+        unsafe {
+            pam_prompt(self.handle.as_ptr(), PAM_ERROR_MSG, ptr::null_mut(), c"%s".as_ptr(), text.as_ptr())
+        };
+    }
+
+    /// Writes a line to AUTHPRIV by pam_syslog(3), which leaves the ident and options of the host's syslog alone.
+    pub(crate) fn log(&self, priority: c_int, line: &str) {
+        let line = without_nul(line);
+        // SAFETY: the handle is valid by `new`; "%s" takes one string.
+        unsafe { pam_syslog(self.handle.as_ptr(), priority, c"%s".as_ptr(), line.as_ptr()) };
+    }
+}
+
+fn without_nul(text: &str) -> CString {
+    let bytes: Vec<u8> = text.bytes().filter(|byte| *byte != 0).collect();
+    CString::new(bytes).unwrap_or_default()
+}
+
+/// The words of the line in pam.d.
+///
+/// # Safety
+/// `vector` points to `count` strings that live for `'a`, as libpam gives them.
+pub(crate) unsafe fn words<'a>(count: c_int, vector: *const *const c_char) -> impl Iterator<Item = &'a [u8]> {
+    let count = if vector.is_null() { 0 } else { usize::try_from(count).unwrap_or(0) };
+    (0..count).filter_map(move |index| {
+        // SAFETY: within the vector, by this function's contract.
+        let word = unsafe { *vector.add(index) };
+        // SAFETY: if not null, a string, by this function's contract.
+        (!word.is_null()).then(|| unsafe { CStr::from_ptr(word) }.to_bytes())
+    })
+}

@@ -1,0 +1,149 @@
+//! libpam as a service sees it: transactions with the stacks of a private directory instead of /etc/pam.d.
+
+#![expect(unsafe_code, reason = "calls into libpam")]
+#![allow(dead_code, reason = "each test uses its part")]
+#![allow(clippy::expect_used, reason = "in a test")]
+
+use std::cell::RefCell;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::path::Path;
+use std::ptr;
+
+/// `PAM_SUCCESS`
+pub const SUCCESS: c_int = 0;
+/// `PAM_PERM_DENIED`
+pub const PERM_DENIED: c_int = 6;
+/// `PAM_ACCT_EXPIRED`
+pub const ACCT_EXPIRED: c_int = 13;
+/// `PAM_SILENT`
+pub const SILENT: c_int = 0x8000;
+
+/// An item that a service sets, by its number in pam_set_item(3).
+#[derive(Clone, Copy)]
+pub enum Item {
+    /// `PAM_TTY`
+    Tty = 3,
+    /// `PAM_RHOST`
+    RemoteHost = 4,
+}
+
+#[repr(C)]
+struct Message {
+    style: c_int,
+    text: *const c_char,
+}
+
+#[repr(C)]
+struct Conversation {
+    function: extern "C" fn(c_int, *const *const Message, *mut *mut c_void, *mut c_void) -> c_int,
+    data: *const c_void,
+}
+
+#[link(name = "pam")]
+unsafe extern "C" {
+    fn pam_start_confdir(
+        service: *const c_char,
+        user: *const c_char,
+        conversation: *const Conversation,
+        directory: *const c_char,
+        handle: *mut *mut c_void,
+    ) -> c_int;
+    fn pam_end(handle: *mut c_void, status: c_int) -> c_int;
+    fn pam_acct_mgmt(handle: *mut c_void, flags: c_int) -> c_int;
+    fn pam_open_session(handle: *mut c_void, flags: c_int) -> c_int;
+    fn pam_close_session(handle: *mut c_void, flags: c_int) -> c_int;
+    fn pam_authenticate(handle: *mut c_void, flags: c_int) -> c_int;
+    fn pam_set_item(handle: *mut c_void, item: c_int, value: *const c_void) -> c_int;
+    fn pam_putenv(handle: *mut c_void, assignment: *const c_char) -> c_int;
+}
+
+extern "C" fn listen(
+    count: c_int,
+    messages: *const *const Message,
+    _: *mut *mut c_void,
+    data: *mut c_void,
+) -> c_int {
+    // SAFETY: `data` is the list that `Transaction::start` gave to libpam and keeps.
+    let heard = unsafe { &*data.cast::<RefCell<Vec<String>>>() };
+    for index in 0..usize::try_from(count).unwrap_or(0) {
+        // SAFETY: libpam gives `count` pointers to messages.
+        let text = unsafe { CStr::from_ptr((**messages.add(index)).text) };
+        heard.borrow_mut().push(text.to_string_lossy().into_owned());
+    }
+    SUCCESS
+}
+
+/// A PAM transaction.
+pub struct Transaction {
+    handle: *mut c_void,
+    // Boxed, because libpam keeps pointers to it.
+    heard: Box<RefCell<Vec<String>>>,
+}
+
+impl Transaction {
+    /// `pam_start_confdir(3)`. Panics if libpam cannot.
+    pub fn start(service: &CStr, user: &CStr, directory: &CStr) -> Self {
+        let heard = Box::new(RefCell::new(Vec::new()));
+        let conversation = Conversation { function: listen, data: (&raw const *heard).cast() };
+        let mut handle = ptr::null_mut();
+        // SAFETY: strings, and a conversation of which libpam takes a copy.
+        let code = unsafe {
+            pam_start_confdir(service.as_ptr(), user.as_ptr(), &conversation, directory.as_ptr(), &mut handle)
+        };
+        assert_eq!(code, SUCCESS, "pam_start_confdir");
+        Self { handle, heard }
+    }
+
+    /// `pam_acct_mgmt(3)`
+    pub fn check_account(&self, flags: c_int) -> c_int {
+        // SAFETY: a handle of libpam's.
+        unsafe { pam_acct_mgmt(self.handle, flags) }
+    }
+
+    /// `pam_open_session(3)`
+    pub fn open_session(&self, flags: c_int) -> c_int {
+        // SAFETY: a handle of libpam's.
+        unsafe { pam_open_session(self.handle, flags) }
+    }
+
+    /// `pam_close_session(3)`
+    pub fn close_session(&self) -> c_int {
+        // SAFETY: a handle of libpam's.
+        unsafe { pam_close_session(self.handle, 0) }
+    }
+
+    /// `pam_authenticate(3)`
+    pub fn authenticate(&self) -> c_int {
+        // SAFETY: a handle of libpam's.
+        unsafe { pam_authenticate(self.handle, 0) }
+    }
+
+    /// `pam_set_item(3)`
+    pub fn set(&self, item: Item, value: &CStr) {
+        // SAFETY: a handle of libpam's, and a string of which it takes a copy.
+        assert_eq!(unsafe { pam_set_item(self.handle, item as c_int, value.as_ptr().cast()) }, SUCCESS);
+    }
+
+    /// `pam_putenv(3)`, `NAME=value`
+    pub fn put_variable(&self, assignment: &CStr) {
+        // SAFETY: a handle of libpam's, and a string of which it takes a copy.
+        assert_eq!(unsafe { pam_putenv(self.handle, assignment.as_ptr()) }, SUCCESS);
+    }
+
+    /// What the user has been told so far.
+    pub fn heard(&self) -> Vec<String> {
+        self.heard.borrow().clone()
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        // SAFETY: a handle of libpam's, used for the last time.
+        unsafe { pam_end(self.handle, SUCCESS) };
+    }
+}
+
+/// `path` for C.
+pub fn c_path(path: &Path) -> CString {
+    CString::new(path.as_os_str().as_encoded_bytes()).expect("a path without NUL")
+}
