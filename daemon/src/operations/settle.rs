@@ -60,24 +60,31 @@ pub async fn settle(core: &Core) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// How long to wait after a failure, in seconds: a full disk must not turn this into a busy loop.
+const RETRY: Time = 10;
+
 /// Settles at every deadline in the store, for as long as the daemon runs.
 pub async fn settle_forever(core: &Core, mut alarm: Alarm) {
     let mut changes = core.store.changes();
     loop {
+        // Before the deadline is read: a change that comes in between wakes the wait below.
         changes.mark_unchanged();
-        if let Err(error) = settle(core).await {
-            tracing::error!("locks and accounts that have expired cannot be settled: {error}");
-        }
-        let deadline =
-            core.store.read(|connection| locks::next_deadline(connection).map_err(StoreError::from)).await;
-        let deadline = deadline.unwrap_or_else(|error| {
-            tracing::error!("the next deadline cannot be read: {error}");
-            None
-        });
-        // A deadline that could not be settled must not turn this into a busy loop.
-        let deadline = deadline.map(|at| at.max(clock::now() + 1));
+        let wake_at = match next_deadline(core).await {
+            Ok(Some(deadline)) if deadline <= clock::now() => match settle(core).await {
+                Ok(()) => continue,
+                Err(error) => {
+                    tracing::error!("locks and accounts that have expired cannot be settled: {error}");
+                    Some(clock::now() + RETRY)
+                }
+            },
+            Ok(deadline) => deadline,
+            Err(error) => {
+                tracing::error!("the next deadline cannot be read: {error}");
+                Some(clock::now() + RETRY)
+            }
+        };
         tokio::select! {
-            woken = alarm.wait_until(deadline) => {
+            woken = alarm.wait_until(wake_at) => {
                 if let Err(error) = woken {
                     tracing::error!("the timer failed: {error}");
                     return;
@@ -90,4 +97,8 @@ pub async fn settle_forever(core: &Core, mut alarm: Alarm) {
             }
         }
     }
+}
+
+async fn next_deadline(core: &Core) -> Result<Option<Time>, StoreError> {
+    core.store.read(|connection| Ok(locks::next_deadline(connection)?)).await
 }

@@ -28,6 +28,7 @@ impl Release {
             "at",
             "cron",
             "dbus",
+            "dbus-user-session",
             "libpam-systemd",
             "login",
             "openssh-client",

@@ -1,0 +1,134 @@
+//! The command line: what can be asked for, and the help texts, from which the man pages are generated.
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{
+    accounts, completions, config, doctor, end_sessions, events, expire, lock, sessions, status, unlock,
+};
+
+/// Lock compromised accounts down and keep them out.
+///
+/// lockdownctl talks to lockdownd, the daemon that locks accounts, over the system bus. What it locks stays locked while
+/// the daemon is stopped, across reboots, and for every way into the host that runs PAM.
+///
+/// USER is a login name, "uid:1000", or an identifier that was given to the account ("email:…", "id:…"). TIME is
+/// "2026-12-01T14:00:00Z", "2026-12-01", "2026-12-01 14:00", "14:00" (today), "today", "tomorrow", "yesterday" (each
+/// with or without a time of day) or "now"; without an offset it is in the local time zone. DURATION is a number and a
+/// unit, or several: "4s", "90m", "1h30m", "2d".
+#[derive(Debug, Parser, PartialEq)]
+#[command(name = "lockdownctl", version, arg_required_else_help = true, after_long_help = AFTER_HELP)]
+#[command(disable_help_subcommand = true)]
+pub struct Cli {
+    /// What holds for every subcommand.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every subcommand.
+#[derive(Args, Clone, Debug, Default, PartialEq)]
+pub struct Global {
+    /// Print JSON instead of text
+    ///
+    /// A list is an array, a single thing an object, with the keys of the D-Bus interface org.lockdown1.Manager. Times
+    /// are Unix seconds. A failure prints {"error": {"name": …, "message": …}} beside the line on stderr.
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    pub json: bool,
+
+    /// Print nothing on success
+    #[arg(long, short, global = true, help_heading = GLOBAL)]
+    pub quiet: bool,
+
+    /// Run on another host, over ssh
+    ///
+    /// Runs lockdownctl there with the same arguments. What ssh(1) asks, it asks on this terminal.
+    #[arg(long, short = 'H', global = true, help_heading = GLOBAL)]
+    #[arg(value_name = "[USER@]HOST", value_parser = crate::remote::host)]
+    pub host: Option<String>,
+}
+
+/// The subcommands.
+#[derive(Debug, PartialEq, Subcommand)]
+pub enum Command {
+    #[allow(missing_docs)]
+    Lock(lock::Args),
+    #[allow(missing_docs)]
+    Unlock(unlock::Args),
+    #[allow(missing_docs)]
+    Status(status::Args),
+    #[allow(missing_docs)]
+    Accounts(accounts::Args),
+    #[allow(missing_docs)]
+    Expire(expire::Args),
+    #[allow(missing_docs)]
+    Sessions(sessions::Args),
+    #[allow(missing_docs)]
+    EndSessions(end_sessions::Args),
+    #[allow(missing_docs)]
+    Events(events::Args),
+    #[allow(missing_docs)]
+    Config(config::Args),
+    #[allow(missing_docs)]
+    Doctor(doctor::Args),
+    #[allow(missing_docs)]
+    Completions(completions::Args),
+}
+
+const GLOBAL: &str = "Options of every subcommand";
+
+const AFTER_HELP: &str = "\
+Exit status:
+  0  done
+  1  failed, or failed for some of several
+  2  wrong usage
+  3  no such account or session
+  4  not authorised
+  5  the daemon (or, with --host, the other host) cannot be reached
+  6  refused: the account is protected, or the configuration switches this off
+
+Environment:
+  NO_COLOR                 if set and not empty, no colour on a terminal either
+  DBUS_SYSTEM_BUS_ADDRESS  address of the system bus
+  TZ                       the local time zone
+
+Files:
+  /etc/lockdown/lockdown.toml, /etc/lockdown/lockdown.d/*.toml  the configuration";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    fn help(path: &[&str]) -> String {
+        let mut command = Cli::command().term_width(100);
+        command.build();
+        let command =
+            path.iter().fold(&mut command, |command, name| command.find_subcommand_mut(name).unwrap());
+        command.render_long_help().to_string()
+    }
+
+    #[test]
+    fn help_of_every_subcommand() {
+        insta::assert_snapshot!("help", help(&[]));
+        let mut command = Cli::command();
+        command.build();
+        for subcommand in command.get_subcommands() {
+            let name = subcommand.get_name();
+            insta::assert_snapshot!(format!("help-{name}"), help(&[name]));
+            for inner in subcommand.get_subcommands() {
+                insta::assert_snapshot!(
+                    format!("help-{name}-{}", inner.get_name()),
+                    help(&[name, inner.get_name()])
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The connection to the daemon: one method per member of the interface that the subcommands need.
+//!
+//! The calls are those of [`ManagerProxy`], made here with two things that a generated proxy cannot vary: a time limit for
+//! each, and leave for polkit to ask when somebody is at the terminal.
+
+use std::{pin::pin, time::Duration};
+
+use lockdown_dbus_api::{
+    Error, ManagerProxy,
+    options::{AccountFilter, EndSessions, EventFilter, Lock, SessionFilter, Unlock},
+    views::{Account, Drift, Event, Session},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use zbus::{
+    DynamicTuple, DynamicType, MatchRule, MessageStream, Type, connection,
+    message::Type as MessageType,
+    proxy::{CacheProperties, MethodFlags},
+};
+
+use crate::{
+    agent::{self, Agent},
+    exit::Failure,
+};
+
+/// How long the daemon may be silent.
+const SILENCE: Duration = Duration::from_secs(25);
+/// How long a call may take while the daemon shows signs of life: ending sessions five minutes if it is configured so
+/// (`[sessions] end_timeout`), and somebody may have to type a password first.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// A connection to lockdownd.
+pub struct Client {
+    proxy: ManagerProxy<'static>,
+    flags: MethodFlags,
+    _agent: Option<Agent>,
+}
+
+impl Client {
+    /// Connects to the system bus. The daemon itself is first reached by a call.
+    ///
+    /// # Errors
+    ///
+    /// The bus cannot be reached.
+    pub async fn connect() -> Result<Self, Failure> {
+        let connection = within(SILENCE, async { connection::Builder::system().build().await }).await?;
+        let proxy = ManagerProxy::builder(&connection).cache_properties(CacheProperties::No).build().await?;
+        let (flags, agent) = match agent::may_ask() {
+            true => (MethodFlags::ALLOW_INTERACTIVE_AUTH, Agent::start()),
+            false => (MethodFlags::empty(), None),
+        };
+        Ok(Self { proxy, flags, _agent: agent })
+    }
+
+    /// Whether somebody may be asked for a password; then calls are better made one after another.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        self.flags.contains(MethodFlags::ALLOW_INTERACTIVE_AUTH)
+    }
+
+    async fn call<A, R>(&self, member: &'static str, arguments: A) -> Result<R, Failure>
+    where
+        DynamicTuple<A>: Serialize + DynamicType,
+        R: DeserializeOwned + Type,
+    {
+        let arguments = DynamicTuple(arguments);
+        let mut call = pin!(self.proxy.inner().call_with_flags(member, self.flags, &arguments));
+        let answer = async {
+            loop {
+                match tokio::time::timeout(SILENCE, &mut call).await {
+                    Ok(answer) => break answer?.ok_or_else(|| zbus::Error::InvalidReply.into()),
+                    Err(_) => self.ping().await?,
+                }
+            }
+        };
+        tokio::time::timeout(LONGEST, answer).await.unwrap_or(Err(Failure::NoAnswer(LONGEST.as_secs())))
+    }
+
+    /// Whether the daemon takes calls at all, while one of them is long in coming back.
+    async fn ping(&self) -> Result<(), Failure> {
+        let proxy = self.proxy.inner();
+        let ping = proxy.connection().call_method(
+            Some(proxy.destination()),
+            proxy.path(),
+            Some("org.freedesktop.DBus.Peer"),
+            "Ping",
+            &(),
+        );
+        within(SILENCE, ping).await.map(drop)
+    }
+
+    /// `LockAccount`.
+    ///
+    /// # Errors
+    ///
+    /// As the daemon says, or it cannot be reached; so for all of these calls.
+    pub async fn lock_account(&self, user: &str, options: &Lock) -> Result<Account, Failure> {
+        self.call("LockAccount", (user, options)).await
+    }
+
+    /// `UnlockAccount`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn unlock_account(&self, user: &str, options: &Unlock) -> Result<Account, Failure> {
+        self.call("UnlockAccount", (user, options)).await
+    }
+
+    /// `GetAccount`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn account(&self, user: &str) -> Result<Account, Failure> {
+        self.call("GetAccount", (user,)).await
+    }
+
+    /// `ListAccounts`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn accounts(&self, filter: &AccountFilter) -> Result<Vec<Account>, Failure> {
+        self.call("ListAccounts", (filter,)).await
+    }
+
+    /// `SetExpiry`; 0 = never.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn set_expiry(&self, user: &str, unix_seconds: i64) -> Result<(), Failure> {
+        self.call("SetExpiry", (user, unix_seconds)).await
+    }
+
+    /// `ListSessions`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn sessions(&self, user: Option<String>) -> Result<Vec<Session>, Failure> {
+        self.call("ListSessions", (&SessionFilter { user },)).await
+    }
+
+    /// `EndSessions`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn end_sessions(&self, user: &str, options: &EndSessions) -> Result<Vec<Session>, Failure> {
+        self.call("EndSessions", (user, options)).await
+    }
+
+    /// `ListEvents`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn events(&self, filter: &EventFilter) -> Result<Vec<Event>, Failure> {
+        self.call("ListEvents", (filter,)).await
+    }
+
+    /// `CheckRecords`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn check_records(&self) -> Result<Vec<Drift>, Failure> {
+        self.call("CheckRecords", ()).await
+    }
+
+    /// The property `Version`.
+    ///
+    /// # Errors
+    ///
+    /// The daemon cannot be reached; so for all properties.
+    pub async fn version(&self) -> Result<String, Failure> {
+        within(SILENCE, self.proxy.version()).await
+    }
+
+    /// The property `LockdownEnabled`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::version`].
+    pub async fn lockdown_enabled(&self) -> Result<bool, Failure> {
+        within(SILENCE, self.proxy.lockdown_enabled()).await
+    }
+
+    /// The property `LockedAccounts`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::version`].
+    pub async fn locked_accounts(&self) -> Result<u32, Failure> {
+        within(SILENCE, self.proxy.locked_accounts()).await
+    }
+
+    /// Every signal of the interface, from now on.
+    ///
+    /// # Errors
+    ///
+    /// The bus cannot be reached.
+    pub async fn signals(&self) -> Result<MessageStream, Failure> {
+        let rule = MatchRule::builder()
+            .msg_type(MessageType::Signal)
+            .sender(lockdown_dbus_api::BUS_NAME)
+            .interface(lockdown_dbus_api::INTERFACE)
+            .build()?;
+        within(SILENCE, MessageStream::for_match_rule(rule, self.proxy.inner().connection(), None)).await
+    }
+}
+
+/// Waits for an answer, but not for ever.
+async fn within<T, F>(limit: Duration, answer: F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, zbus::Error>>,
+{
+    match tokio::time::timeout(limit, answer).await {
+        Ok(answer) => answer.map_err(|error| Failure::Call(Error::from(error))),
+        Err(_) => Err(Failure::NoAnswer(limit.as_secs())),
+    }
+}

@@ -1,0 +1,394 @@
+//! The checks, each of which gives findings.
+
+use std::{path::Path, process::Stdio, time::Duration};
+
+use rustix::process::geteuid;
+
+use super::{
+    Finding, Level,
+    host::{Host, LOGIN_SOCKET},
+    pam::{self, Coverage, MODULE, Phase},
+};
+use crate::{client::Client, exit};
+
+const WIRE_IN: &str = "pam-auth-update --enable lockdown lockdown-session (without pam-auth-update: see authselect in the README)";
+/// How long `sshd -T` may take.
+const SSHD_LIMIT: Duration = Duration::from_secs(10);
+/// Most names that a message lists.
+const MOST_NAMED: usize = 12;
+
+/// The stacks of all PAM services, and the module that they name.
+pub(super) fn pam(host: &Host) -> Vec<Finding> {
+    let services = match host.services() {
+        Ok(services) => services,
+        Err(error) => {
+            let message = format!("/etc/pam.d cannot be read: {error}");
+            return vec![Finding::new("pam-account", Level::Error, message, "ls -l /etc/pam.d")];
+        }
+    };
+    // The parts that pam-auth-update writes are judged by the services that include them.
+    let services: Vec<_> = services.into_iter().filter(|name| !name.starts_with("common-")).collect();
+    // What has no account stack lets nobody in: runuser, which is root's, and passwd.
+    let has_account_stack = |service: &String| {
+        let stack = pam::stack(service, Phase::Account, &|name| host.pam_file(name));
+        stack.map_or(true, |stack| !stack.steps.is_empty())
+    };
+    let services: Vec<_> = services.into_iter().filter(has_account_stack).collect();
+    let mut modules = Vec::new();
+    let mut findings = phase(host, &services, Phase::Account, &mut modules);
+    findings.extend(phase(host, &services, Phase::Session, &mut modules));
+    findings.extend(module(host, modules));
+    findings
+}
+
+/// What is wrong with some services, in the same way.
+struct Group {
+    level: Level,
+    problem: String,
+    mend: String,
+    services: Vec<String>,
+}
+
+fn phase(host: &Host, services: &[String], phase: Phase, modules: &mut Vec<String>) -> Vec<Finding> {
+    let check = match phase {
+        Phase::Account => "pam-account",
+        Phase::Session => "pam-session",
+    };
+    let mut covered = 0;
+    let mut groups: Vec<Group> = Vec::new();
+    for service in services {
+        let (coverage, files) = match pam::stack(service, phase, &|name| host.pam_file(name)) {
+            Ok(stack) => {
+                modules.extend(pam::ours(&stack.steps));
+                (pam::coverage(&stack.steps), stack.files)
+            }
+            Err(error) => (Coverage::Broken(error), vec![service.clone()]),
+        };
+        let Some((level, problem, mend)) = judge(coverage, phase, service, &files) else {
+            covered += 1;
+            continue;
+        };
+        if level == Level::Skipped {
+            continue;
+        }
+        match groups.iter_mut().find(|group| group.problem == problem && group.mend == mend) {
+            Some(group) => group.services.push(service.clone()),
+            None => groups.push(Group { level, problem, mend, services: vec![service.clone()] }),
+        }
+    }
+    if groups.is_empty() {
+        let message = match (covered, phase) {
+            (0, Phase::Account) => {
+                let message = "no PAM service has an account stack";
+                return vec![Finding::new(check, Level::Error, message, "ls -l /etc/pam.d")];
+            }
+            (0, Phase::Session) => return Vec::new(),
+            (1, _) => format!("the {} stack of 1 service runs {MODULE}", phase.word()),
+            (_, _) => format!("the {} stacks of {covered} services run {MODULE}", phase.word()),
+        };
+        return vec![Finding::ok(check, message)];
+    }
+    groups
+        .into_iter()
+        .map(|group| {
+            let message = format!("{} stack of {}: {}", phase.word(), named(&group.services), group.problem);
+            Finding::new(check, group.level, message, group.mend)
+        })
+        .collect()
+}
+
+/// What is wrong with a stack: how bad, what, and what mends it. Skipped: the service has none.
+fn judge(
+    coverage: Coverage,
+    phase: Phase,
+    service: &str,
+    files: &[String],
+) -> Option<(Level, String, String)> {
+    // The session phase closes the window between check and session; the account phase is what denies.
+    let severe = match phase {
+        Phase::Account => Level::Error,
+        Phase::Session => Level::Warning,
+    };
+    let shared = files.iter().find(|file| file.starts_with("common-"));
+    let place = shared.map_or_else(|| service, |file| file.as_str());
+    let move_up =
+        |module: &str| format!("in /etc/pam.d/{place}, move the line of {MODULE} above that of {module}");
+    Some(match coverage {
+        Coverage::Covered => return None,
+        Coverage::NoStack => (Level::Skipped, String::new(), String::new()),
+        Coverage::Missing => {
+            let mend = match shared {
+                Some(_) => WIRE_IN.to_owned(),
+                None => format!("add `{} required {MODULE}` to /etc/pam.d/{service}", phase.word()),
+            };
+            (severe, format!("does not run {MODULE}"), mend)
+        }
+        Coverage::Bypassed(module) => {
+            (severe, format!("{module} lets users past {MODULE}"), move_up(&module))
+        }
+        Coverage::BypassedIfPasswordExpired(module) => (
+            Level::Warning,
+            format!("{module} lets users past {MODULE} while their password has expired"),
+            move_up(&module),
+        ),
+        Coverage::Ignored => (
+            severe,
+            format!("goes on when {MODULE} denies"),
+            format!("make the control field of {MODULE} `required` in /etc/pam.d/{place}"),
+        ),
+        Coverage::Broken(error) => {
+            (Level::Error, error, format!("mend /etc/pam.d/{service}: libpam refuses everybody meanwhile"))
+        }
+    })
+}
+
+fn named(services: &[String]) -> String {
+    match services.len() {
+        0..=MOST_NAMED => services.join(", "),
+        more => format!("{} and {} more", services[..MOST_NAMED].join(", "), more - MOST_NAMED),
+    }
+}
+
+fn module(host: &Host, mut modules: Vec<String>) -> Vec<Finding> {
+    const CHECK: &str = "pam-module";
+    modules.sort();
+    modules.dedup();
+    let reinstall = "apt-get install --reinstall lockdown, or take the lines out: pam-auth-update --disable lockdown lockdown-session";
+    if modules.is_empty() {
+        modules.push(MODULE.to_owned());
+    }
+    let finding = |module: String| match host.has_module(&module) {
+        true => Finding::ok(CHECK, format!("{module} is installed")),
+        false => Finding::new(CHECK, Level::Error, format!("{module} is not installed"), reinstall),
+    };
+    modules.into_iter().map(finding).collect()
+}
+
+/// Whether sshd uses PAM, by its own word.
+pub(super) async fn sshd(host: &Host) -> Finding {
+    const CHECK: &str = "sshd";
+    let Some(sshd) = host.sshd() else {
+        return Finding { level: Level::Skipped, ..Finding::ok(CHECK, "sshd is not installed") };
+    };
+    if !geteuid().is_root() {
+        return Finding::new(
+            CHECK,
+            Level::Skipped,
+            "only root can ask sshd for its configuration",
+            "run it as root",
+        );
+    }
+    match effective_configuration(&sshd).await {
+        Ok(text) if uses_pam(&text) => Finding::ok(CHECK, "sshd has UsePAM yes"),
+        Ok(_) => Finding::new(
+            CHECK,
+            Level::Error,
+            "sshd has UsePAM no: logins by key do not meet PAM",
+            "set `UsePAM yes` in /etc/ssh/sshd_config, then run: systemctl reload ssh",
+        ),
+        Err(error) => Finding::new(
+            CHECK,
+            Level::Warning,
+            format!("sshd does not say its configuration: {error}"),
+            format!("{} -T", sshd.display()),
+        ),
+    }
+}
+
+async fn effective_configuration(sshd: &Path) -> Result<String, String> {
+    let child = tokio::process::Command::new(sshd)
+        .arg("-T")
+        .env_clear()
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = match tokio::time::timeout(SSHD_LIMIT, child).await {
+        Ok(output) => output.map_err(|error| error.to_string())?,
+        Err(_) => return Err(format!("no answer within {} s", SSHD_LIMIT.as_secs())),
+    };
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let message = String::from_utf8_lossy(&output.stderr);
+    Err(message.lines().next().unwrap_or("no reason given").to_owned())
+}
+
+/// Reads what `sshd -T` prints: `keyword value` lines, the keyword in lower case. A server without PAM has no such line.
+fn uses_pam(configuration: &str) -> bool {
+    configuration.lines().any(|line| line.split_whitespace().eq(["usepam", "yes"]))
+}
+
+/// The bus, the daemon, and what the daemon says of its records.
+pub(super) async fn daemon() -> Vec<Finding> {
+    const BUS: &str = "bus";
+    const DAEMON: &str = "daemon";
+    let client = match Client::connect().await {
+        Ok(client) => client,
+        Err(failure) => {
+            return vec![Finding::new(
+                BUS,
+                Level::Error,
+                failure.line(),
+                "systemctl start dbus; journalctl -u dbus",
+            )];
+        }
+    };
+    let bus = Finding::ok(BUS, "the system bus answers");
+    let version = match client.version().await {
+        Ok(version) => version,
+        Err(failure) => {
+            let mend = "systemctl restart lockdownd; journalctl -u lockdownd";
+            return vec![bus, Finding::new(DAEMON, Level::Error, failure.line(), mend)];
+        }
+    };
+    vec![bus, Finding::ok(DAEMON, format!("lockdownd {version} answers")), records(&client).await]
+}
+
+async fn records(client: &Client) -> Finding {
+    const CHECK: &str = "records";
+    match client.check_records().await {
+        Ok(drifts) if drifts.is_empty() => Finding::ok(CHECK, "the deny records agree with the store"),
+        Ok(drifts) => {
+            let each: Vec<_> = drifts
+                .iter()
+                .take(MOST_NAMED)
+                .map(|drift| match drift.user.as_str() {
+                    "" => format!("uid {}: {}", drift.uid, drift.problem),
+                    user => format!("{user}: {}", drift.problem),
+                })
+                .collect();
+            let message =
+                format!("{} of the deny records differ from the store: {}", drifts.len(), each.join("; "));
+            Finding::new(CHECK, Level::Error, message, "systemctl restart lockdownd")
+        }
+        Err(failure) if failure.code() == exit::NOT_AUTHORIZED => {
+            Finding::new(CHECK, Level::Skipped, failure.line(), "run it as root")
+        }
+        Err(failure) => Finding::new(CHECK, Level::Error, failure.line(), "journalctl -u lockdownd"),
+    }
+}
+
+/// The socket that the PAM module reports to.
+pub(super) fn login_socket(host: &Host) -> Finding {
+    const CHECK: &str = "login-socket";
+    if host.has_login_socket() {
+        return Finding::ok(CHECK, format!("{LOGIN_SOCKET} is there"));
+    }
+    let message = format!("{LOGIN_SOCKET} is missing: sessions and failures are not reported as they happen");
+    Finding::new(CHECK, Level::Error, message, "systemctl enable --now lockdownd.socket")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::host::tests::host, *};
+
+    const WIRED: &str = "account required pam_lockdown.so\naccount required pam_unix.so\n";
+    const SO: (&str, &str) = ("usr/lib/x86_64-linux-gnu/security/pam_lockdown.so", "");
+
+    fn findings(files: &[(&str, &str)]) -> Vec<(Level, String)> {
+        let (_root, host) = host(files);
+        pam(&host)
+            .into_iter()
+            .map(|finding| {
+                let mend = finding.mend.map(|mend| format!(" → {mend}")).unwrap_or_default();
+                (finding.level, format!("{}: {}{mend}", finding.check, finding.message))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_host_in_order() {
+        let found = findings(&[
+            ("etc/pam.d/common-account", WIRED),
+            (
+                "etc/pam.d/common-session",
+                "session optional pam_systemd.so\nsession required pam_lockdown.so\n",
+            ),
+            ("etc/pam.d/sshd", "@include common-account\n@include common-session\n"),
+            ("etc/pam.d/login", "@include common-account\n@include common-session\n"),
+            ("etc/pam.d/chpasswd", "password required pam_unix.so\n"),
+            ("etc/pam.d/runuser", "session required pam_unix.so\n"),
+            SO,
+        ]);
+        assert_eq!(
+            found,
+            [
+                (Level::Ok, "pam-account: the account stacks of 2 services run pam_lockdown.so".into()),
+                (Level::Ok, "pam-session: the session stacks of 2 services run pam_lockdown.so".into()),
+                (Level::Ok, "pam-module: pam_lockdown.so is installed".into()),
+            ]
+        );
+    }
+
+    #[test]
+    fn services_with_the_same_gap_are_one_finding() {
+        let found = findings(&[
+            ("etc/pam.d/common-account", "account required pam_unix.so\n"),
+            ("etc/pam.d/sshd", "@include common-account\n"),
+            ("etc/pam.d/login", "@include common-account\n"),
+            ("etc/pam.d/vsftpd", "account required pam_unix.so\n"),
+        ]);
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert_eq!(
+            found[0],
+            (
+                Level::Error,
+                format!(
+                    "pam-account: account stack of login, sshd: does not run pam_lockdown.so → {WIRE_IN}"
+                )
+            )
+        );
+        assert_eq!(
+            found[1],
+            (
+                Level::Error,
+                "pam-account: account stack of vsftpd: does not run pam_lockdown.so → add `account required \
+                 pam_lockdown.so` to /etc/pam.d/vsftpd"
+                    .into()
+            )
+        );
+        assert_eq!(found[2].0, Level::Error);
+        assert!(found[2].1.starts_with("pam-module: pam_lockdown.so is not installed"), "{found:?}");
+    }
+
+    #[test]
+    fn a_line_that_names_a_missing_module_is_an_error() {
+        let found = findings(&[("etc/pam.d/su", "account required /opt/pam_lockdown.so\n"), SO]);
+        assert_eq!(found.last().unwrap().0, Level::Error);
+    }
+
+    #[test]
+    fn a_way_past_the_module_is_named() {
+        let found = findings(&[("etc/pam.d/su", &format!("account sufficient pam_rootok.so\n{WIRED}")), SO]);
+        assert_eq!(
+            found[0],
+            (
+                Level::Error,
+                "pam-account: account stack of su: pam_rootok.so lets users past pam_lockdown.so → in /etc/pam.d/su, move \
+                 the line of pam_lockdown.so above that of pam_rootok.so"
+                    .into()
+            )
+        );
+    }
+
+    #[test]
+    fn a_host_without_services() {
+        let found = findings(&[SO]);
+        assert_eq!(found[0].0, Level::Error, "{found:?}");
+        assert_eq!(found.len(), 2, "{found:?}");
+    }
+
+    #[test]
+    fn an_include_that_is_missing_is_an_error() {
+        let found = findings(&[("etc/pam.d/su", "@include common-account\n"), SO]);
+        assert!(found[0].1.contains("account stack of su: common-account does not exist"), "{found:?}");
+    }
+
+    #[test]
+    fn what_sshd_says() {
+        assert!(uses_pam("port 22\nusepam yes\n"));
+        assert!(!uses_pam("port 22\nusepam no\n"));
+        assert!(!uses_pam("#usepam yes\n"));
+        assert!(!uses_pam(""));
+    }
+}

@@ -1,0 +1,195 @@
+//! The files that the doctor looks at, below a root directory; without trust in what they are or how long.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read},
+    os::unix::fs::{FileTypeExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// Longest PAM file that is read, in bytes.
+const LONGEST: u64 = 256 * 1024;
+/// Most services that are looked at.
+const MOST_SERVICES: usize = 1_000;
+/// Where libpam looks for a service, the first that has it; see pam.conf(5).
+const PAM_DIRECTORIES: [&str; 2] = ["etc/pam.d", "usr/lib/pam.d"];
+/// Directories that hold architecture directories or a `security` of their own.
+const LIBRARY_DIRECTORIES: [&str; 4] = ["usr/lib", "lib", "usr/lib64", "lib64"];
+/// Where sshd is installed.
+const SSHD: [&str; 3] = ["usr/sbin/sshd", "usr/local/sbin/sshd", "usr/bin/sshd"];
+/// The daemon's socket for the login path.
+pub const LOGIN_SOCKET: &str = "/run/lockdown/login.sock";
+
+/// A host, seen through its files.
+pub struct Host {
+    root: PathBuf,
+}
+
+impl Host {
+    /// The host whose root directory is `root`.
+    #[must_use]
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// Names of the PAM services, sorted.
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be read, or has too many files.
+    pub fn services(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for directory in PAM_DIRECTORIES {
+            let entries = match fs::read_dir(self.root.join(directory)) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            for entry in entries {
+                // A name that is not UTF-8 is no service that a program could ask for by a literal.
+                let Ok(name) = entry?.file_name().into_string() else { continue };
+                // Leftovers of dpkg and editors: nothing asks for a service of such a name.
+                if !name.contains('~') && !name.starts_with('.') && !name.contains(".dpkg-") {
+                    names.push(name);
+                }
+                if names.len() > MOST_SERVICES {
+                    return Err(io::Error::other(format!("more than {MOST_SERVICES} files")));
+                }
+            }
+        }
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// The text of a PAM file: a service, or what an include names.
+    ///
+    /// # Errors
+    ///
+    /// In words.
+    pub fn pam_file(&self, name: &str) -> Result<String, String> {
+        let candidates: Vec<PathBuf> = match name.strip_prefix('/') {
+            Some(path) => vec![self.root.join(path)],
+            None => PAM_DIRECTORIES.iter().map(|directory| self.root.join(directory).join(name)).collect(),
+        };
+        for path in candidates {
+            match read(&path) {
+                Ok(text) => return Ok(text),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(format!("{name} cannot be read: {error}")),
+            }
+        }
+        Err(format!("{name} does not exist"))
+    }
+
+    /// Whether the module that a PAM line names is there. A name without a directory is looked for where the libpam of
+    /// one architecture or another does.
+    #[must_use]
+    pub fn has_module(&self, module: &str) -> bool {
+        if let Some(path) = module.strip_prefix('/') {
+            return self.root.join(path).is_file();
+        }
+        LIBRARY_DIRECTORIES.iter().any(|directory| {
+            let directory = self.root.join(directory);
+            let nested = fs::read_dir(&directory).into_iter().flatten().flatten().map(|entry| entry.path());
+            std::iter::once(directory).chain(nested).any(|base| base.join("security").join(module).is_file())
+        })
+    }
+
+    /// The absolute path of sshd, if it is installed.
+    #[must_use]
+    pub fn sshd(&self) -> Option<PathBuf> {
+        SSHD.iter().map(|path| self.root.join(path)).find(|path| path.is_file())
+    }
+
+    /// Whether the login socket is there and is one.
+    #[must_use]
+    pub fn has_login_socket(&self) -> bool {
+        let path = self.root.join(LOGIN_SOCKET.trim_start_matches('/'));
+        fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
+    }
+}
+
+/// Reads a regular file.
+fn read(path: &Path) -> io::Result<String> {
+    // What is no regular file is found out without waiting for a writer of a FIFO.
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file: File = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(io::Error::other(format!("longer than {LONGEST} bytes")));
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    /// A host with these files.
+    pub(in super::super) fn host(files: &[(&str, &str)]) -> (tempfile::TempDir, Host) {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let host = Host::at(root.path());
+        (root, host)
+    }
+
+    #[test]
+    fn services_of_both_directories() {
+        let (_root, host) = host(&[
+            ("etc/pam.d/sshd", "administrator's"),
+            ("usr/lib/pam.d/sshd", "vendor's"),
+            ("usr/lib/pam.d/polkit-1", ""),
+            ("etc/pam.d/su.dpkg-old", ""),
+            ("etc/pam.d/su~", ""),
+        ]);
+        assert_eq!(host.services().unwrap(), ["polkit-1", "sshd"]);
+        assert_eq!(host.pam_file("sshd").unwrap(), "administrator's");
+        assert_eq!(host.pam_file("login").unwrap_err(), "login does not exist");
+    }
+
+    #[test]
+    fn what_is_no_file_or_too_long_is_refused_without_waiting() {
+        let long = "#".repeat(300 * 1024);
+        let (root, host) = host(&[("etc/pam.d/long", &long)]);
+        let fifo = root.path().join("etc/pam.d/fifo");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert!(host.pam_file("fifo").unwrap_err().contains("not a regular file"));
+        assert!(host.pam_file("long").unwrap_err().contains("longer than"));
+    }
+
+    #[test]
+    fn modules_of_any_architecture() {
+        let (_root, host) = host(&[
+            ("usr/lib/aarch64-linux-gnu/security/pam_lockdown.so", ""),
+            ("usr/lib64/security/pam_fedora.so", ""),
+            ("opt/pam_mine.so", ""),
+        ]);
+        assert!(host.has_module("pam_lockdown.so"));
+        assert!(host.has_module("pam_fedora.so"));
+        assert!(host.has_module("/opt/pam_mine.so"));
+        assert!(!host.has_module("pam_missing.so"));
+        assert!(!host.has_module("/opt/pam_missing.so"));
+    }
+
+    #[test]
+    fn the_socket_is_one() {
+        let (root, host) = host(&[("run/lockdown/x", "")]);
+        let path = root.path().join("run/lockdown/login.sock");
+        fs::write(&path, "").unwrap();
+        assert!(!host.has_login_socket());
+        fs::remove_file(&path).unwrap();
+        let _listener = UnixListener::bind(&path).unwrap();
+        assert!(host.has_login_socket());
+    }
+}

@@ -1,0 +1,482 @@
+//! Reading PAM's configuration: does the stack of a service reach our module, and does it heed it? See pam.conf(5).
+//!
+//! Pure: where the files come from is the caller's business.
+
+/// Our module, by its file name.
+pub const MODULE: &str = "pam_lockdown.so";
+/// Deepest nesting of includes, as in libpam (`PAM_SUBSTACK_MAX_LEVEL` bounds substacks at 16, includes at 32).
+const DEEPEST: usize = 32;
+/// Most lines of one stack, with all that it includes.
+const MOST_LINES: usize = 2_000;
+
+/// The stack that a line belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// May the account log in?
+    Account,
+    /// Opening and closing the session.
+    Session,
+}
+
+impl Phase {
+    /// The word in the file.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Session => "session",
+        }
+    }
+}
+
+/// One line of a stack that has been put together from files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A module line.
+    Module {
+        /// What its result does.
+        control: Control,
+        /// The module as the line names it.
+        module: String,
+    },
+    /// A stack of its own, for which `done` and `die` end that stack only.
+    Substack(Vec<Self>),
+}
+
+/// What a module's result does to its stack: the control field, as far as it matters here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Control {
+    success: Action,
+    new_authtok_reqd: Action,
+    perm_denied: Action,
+    acct_expired: Action,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    Ignore,
+    Bad,
+    Ok,
+    Done,
+    Jump(usize),
+}
+
+/// How well a stack is covered by the module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Coverage {
+    /// The service has no such stack of its own.
+    NoStack,
+    /// A denial by the module is final, and nothing gets past it.
+    Covered,
+    /// The module is not in the stack.
+    Missing,
+    /// This module, in a line before ours, can end the stack or jump over ours with success.
+    Bypassed(String),
+    /// The same, but only when the account's password has expired.
+    BypassedIfPasswordExpired(String),
+    /// The control field of our line makes its denial count for nothing.
+    Ignored,
+    /// The stack cannot be put together, and libpam refuses everybody.
+    Broken(String),
+}
+
+/// A stack as it is put together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stack {
+    /// Its steps.
+    pub steps: Vec<Step>,
+    /// The files that it is made of, the service's own first.
+    pub files: Vec<String>,
+}
+
+/// Puts the stack of `service` for `phase` together. `file` gives the text of a file in the PAM directories by its name.
+///
+/// # Errors
+///
+/// A file that is included is missing or includes itself, or there are too many lines; in words.
+pub fn stack(
+    service: &str,
+    phase: Phase,
+    file: &impl Fn(&str) -> Result<String, String>,
+) -> Result<Stack, String> {
+    let mut builder = Builder { phase, file, files: Vec::new(), lines: 0 };
+    let steps = builder.file(service, 0)?;
+    Ok(Stack { steps, files: builder.files })
+}
+
+struct Builder<'a, F> {
+    phase: Phase,
+    file: &'a F,
+    files: Vec<String>,
+    lines: usize,
+}
+
+impl<F: Fn(&str) -> Result<String, String>> Builder<'_, F> {
+    fn file(&mut self, name: &str, depth: usize) -> Result<Vec<Step>, String> {
+        if depth > DEEPEST {
+            return Err(format!("{name} is included too deeply, perhaps by itself"));
+        }
+        let text = (self.file)(name)?;
+        if !self.files.iter().any(|file| file == name) {
+            self.files.push(name.to_owned());
+        }
+        let mut steps = Vec::new();
+        for line in logical_lines(&text) {
+            self.lines += 1;
+            if self.lines > MOST_LINES {
+                return Err(format!("has more than {MOST_LINES} lines with what it includes"));
+            }
+            match parse(&line, self.phase) {
+                Some(Line::Include(name)) => steps.extend(self.file(&name, depth + 1)?),
+                Some(Line::Substack(name)) => steps.push(Step::Substack(self.file(&name, depth + 1)?)),
+                Some(Line::Module { control, module }) => steps.push(Step::Module { control, module }),
+                None => {}
+            }
+        }
+        Ok(steps)
+    }
+}
+
+/// Lines without comments, continued ones joined.
+fn logical_lines(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut current = String::new();
+    for line in text.lines() {
+        let line = line.split('#').next().unwrap_or_default().trim_end();
+        match line.strip_suffix('\\') {
+            Some(part) => {
+                current.push_str(part);
+                current.push(' ');
+            }
+            None => {
+                current.push_str(line);
+                lines.push(std::mem::take(&mut current));
+            }
+        }
+    }
+    lines.push(current);
+    lines.retain(|line| !line.trim().is_empty());
+    lines
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    Include(String),
+    Substack(String),
+    Module { control: Control, module: String },
+}
+
+/// A line of `phase`, or one that is for all phases; anything else is nothing to us.
+fn parse(line: &str, phase: Phase) -> Option<Line> {
+    let (first, rest) = word(line)?;
+    if first.eq_ignore_ascii_case("@include") {
+        return word(rest).map(|(name, _)| Line::Include(name.to_owned()));
+    }
+    // A leading dash: a missing module is not logged.
+    if !first.strip_prefix('-').unwrap_or(first).eq_ignore_ascii_case(phase.word()) {
+        return None;
+    }
+    let (control, rest) = match rest.trim_start().strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => word(rest)?,
+    };
+    let (module, _) = word(rest)?;
+    Some(match control.to_ascii_lowercase().as_str() {
+        "include" => Line::Include(module.to_owned()),
+        "substack" => Line::Substack(module.to_owned()),
+        control => Line::Module { control: Control::read(control), module: module.to_owned() },
+    })
+}
+
+fn word(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_start();
+    let end = text.find(char::is_whitespace).unwrap_or(text.len());
+    (end > 0).then(|| text.split_at(end))
+}
+
+impl Control {
+    /// The keywords as pam.conf(5) spells them out; otherwise the pairs of a bracket.
+    fn read(text: &str) -> Self {
+        let all = |pass, fail| Self {
+            success: pass,
+            new_authtok_reqd: pass,
+            perm_denied: fail,
+            acct_expired: fail,
+        };
+        match text {
+            "required" | "requisite" => all(Action::Ok, Action::Bad),
+            "sufficient" => all(Action::Done, Action::Ignore),
+            "optional" => all(Action::Ok, Action::Ignore),
+            pairs => {
+                let action = |name: &str| {
+                    let value = |name: &str| {
+                        let pairs = pairs.split_whitespace().filter_map(|pair| pair.split_once('='));
+                        pairs
+                            .filter(|(key, _)| *key == name)
+                            .map(|(_, value)| Action::read(value))
+                            .next_back()
+                    };
+                    // Without a default, libpam takes what is not named as bad.
+                    value(name).or_else(|| value("default")).unwrap_or(Action::Bad)
+                };
+                Self {
+                    success: action("success"),
+                    new_authtok_reqd: action("new_authtok_reqd"),
+                    perm_denied: action("perm_denied"),
+                    acct_expired: action("acct_expired"),
+                }
+            }
+        }
+    }
+
+    fn denies(&self) -> bool {
+        self.perm_denied == Action::Bad && self.acct_expired == Action::Bad
+    }
+}
+
+impl Action {
+    fn read(text: &str) -> Self {
+        match text {
+            "ignore" | "reset" => Self::Ignore,
+            "ok" => Self::Ok,
+            "done" => Self::Done,
+            number => match number.parse() {
+                Ok(steps) => Self::Jump(steps),
+                // `bad` and `die`, and what libpam does not know.
+                Err(_) => Self::Bad,
+            },
+        }
+    }
+
+    /// Whether a result with this action keeps the stack from a step that comes `distance` steps later.
+    fn passes_over(self, distance: usize) -> bool {
+        match self {
+            Self::Done => true,
+            Self::Jump(steps) => steps >= distance,
+            Self::Ignore | Self::Bad | Self::Ok => false,
+        }
+    }
+}
+
+/// How well our module covers a stack.
+#[must_use]
+pub fn coverage(steps: &[Step]) -> Coverage {
+    if steps.is_empty() {
+        return Coverage::NoStack;
+    }
+    let mut found = Coverage::Missing;
+    for (index, step) in steps.iter().enumerate() {
+        let inner = match step {
+            Step::Module { control, module } if is_ours(module) => {
+                if control.denies() {
+                    Coverage::Covered
+                } else {
+                    Coverage::Ignored
+                }
+            }
+            Step::Module { .. } => continue,
+            Step::Substack(steps) => match coverage(steps) {
+                Coverage::NoStack | Coverage::Missing => continue,
+                inner => inner,
+            },
+        };
+        let here = match inner {
+            Coverage::Covered => passed_over(steps, index),
+            other => other,
+        };
+        if here == Coverage::Covered {
+            return here;
+        }
+        found = here;
+    }
+    found
+}
+
+/// Whether a line before `index` can keep the stack from it.
+fn passed_over(steps: &[Step], index: usize) -> Coverage {
+    let before = |action: fn(&Control) -> Action| {
+        steps[..index].iter().enumerate().find_map(|(at, step)| match step {
+            Step::Module { control, module } if action(control).passes_over(index - at) => {
+                Some(module.clone())
+            }
+            _ => None,
+        })
+    };
+    match (before(|control| control.success), before(|control| control.new_authtok_reqd)) {
+        (Some(module), _) => Coverage::Bypassed(module),
+        (None, Some(module)) => Coverage::BypassedIfPasswordExpired(module),
+        (None, None) => Coverage::Covered,
+    }
+}
+
+/// The modules of ours that the steps name, as they name them.
+#[must_use]
+pub fn ours(steps: &[Step]) -> Vec<String> {
+    let mut names = Vec::new();
+    for step in steps {
+        match step {
+            Step::Module { module, .. } if is_ours(module) => names.push(module.clone()),
+            Step::Module { .. } => {}
+            Step::Substack(steps) => names.extend(ours(steps)),
+        }
+    }
+    names
+}
+
+fn is_ours(module: &str) -> bool {
+    module.rsplit('/').next() == Some(MODULE)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const COMMON_ACCOUNT: &str = "\
+# /etc/pam.d/common-account
+account\t[success=1 new_authtok_reqd=done default=ignore]\tpam_unix.so
+account requisite pam_deny.so
+account required pam_permit.so
+account required pam_lockdown.so
+";
+
+    fn covered(files: &[(&str, &str)]) -> Coverage {
+        let file = |name: &str| {
+            let found = files.iter().find(|(file, _)| *file == name);
+            found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| format!("{name} does not exist"))
+        };
+        match stack("service", Phase::Account, &file) {
+            Ok(stack) => coverage(&stack.steps),
+            Err(error) => Coverage::Broken(error),
+        }
+    }
+
+    fn account(text: &str) -> Coverage {
+        covered(&[("service", text)])
+    }
+
+    #[test]
+    fn a_plain_line() {
+        assert_eq!(account("account required pam_lockdown.so"), Coverage::Covered);
+        assert_eq!(
+            account("-ACCOUNT\tREQUISITE /usr/lib/security/pam_lockdown.so quiet # x"),
+            Coverage::Covered
+        );
+        assert_eq!(account("account \\\n  required \\\n pam_lockdown.so"), Coverage::Covered);
+        assert_eq!(account("account required pam_unix.so"), Coverage::Missing);
+        assert_eq!(
+            account("# account required pam_lockdown.so\naccount required pam_unix.so"),
+            Coverage::Missing
+        );
+        assert_eq!(account("account required not_pam_lockdown.so"), Coverage::Missing);
+        assert_eq!(account("auth required pam_lockdown.so"), Coverage::NoStack);
+        assert_eq!(account(""), Coverage::NoStack);
+    }
+
+    #[test]
+    fn includes_are_followed() {
+        for line in ["@include common", "account include common"] {
+            let common = ("common", "account required pam_unix.so\naccount required pam_lockdown.so\n");
+            assert_eq!(covered(&[("service", line), common]), Coverage::Covered, "{line}");
+        }
+        assert_eq!(
+            covered(&[("service", "@include common")]),
+            Coverage::Broken("common does not exist".into())
+        );
+        assert!(matches!(account("@include service"), Coverage::Broken(_)));
+        let other_phase =
+            [("service", "auth include common"), ("common", "account required pam_lockdown.so")];
+        assert_eq!(covered(&other_phase), Coverage::NoStack);
+    }
+
+    #[test]
+    fn debians_common_account_lets_expired_passwords_pass() {
+        let stack = covered(&[("service", "@include common-account"), ("common-account", COMMON_ACCOUNT)]);
+        assert_eq!(stack, Coverage::BypassedIfPasswordExpired("pam_unix.so".into()));
+        let first = format!("account required pam_lockdown.so\n{COMMON_ACCOUNT}");
+        assert_eq!(account(&first), Coverage::Covered);
+    }
+
+    #[test]
+    fn lines_that_go_past_the_module() {
+        let sufficient = "account sufficient pam_localuser.so\naccount required pam_lockdown.so";
+        assert_eq!(account(sufficient), Coverage::Bypassed("pam_localuser.so".into()));
+        let jump = "account [success=1 default=ignore] pam_a.so\naccount required pam_lockdown.so\naccount required pam_b.so";
+        assert_eq!(account(jump), Coverage::Bypassed("pam_a.so".into()));
+        let short_jump = "account [success=1 default=ignore] pam_a.so\naccount required pam_b.so\naccount required pam_lockdown.so";
+        assert_eq!(account(short_jump), Coverage::Covered);
+        let after = "account required pam_lockdown.so\naccount sufficient pam_localuser.so";
+        assert_eq!(account(after), Coverage::Covered);
+    }
+
+    #[test]
+    fn a_substack_ends_alone() {
+        let inner = ("inner", "account sufficient pam_localuser.so");
+        assert_eq!(
+            covered(&[("service", "account substack inner\naccount required pam_lockdown.so"), inner]),
+            Coverage::Covered
+        );
+        assert_eq!(
+            covered(&[("service", "account include inner\naccount required pam_lockdown.so"), inner]),
+            Coverage::Bypassed("pam_localuser.so".into())
+        );
+        let ours = ("inner", "account required pam_lockdown.so");
+        assert_eq!(covered(&[("service", "account substack inner"), ours]), Coverage::Covered);
+        assert_eq!(
+            covered(&[
+                (
+                    "service",
+                    "account [success=1 default=bad] pam_a.so\naccount substack inner\naccount required pam_b.so"
+                ),
+                ours
+            ]),
+            Coverage::Bypassed("pam_a.so".into())
+        );
+    }
+
+    #[test]
+    fn a_denial_that_counts_for_nothing() {
+        for control in
+            ["optional", "sufficient", "[default=ignore]", "[success=ok perm_denied=ignore default=bad]"]
+        {
+            assert_eq!(
+                account(&format!("account {control} pam_lockdown.so")),
+                Coverage::Ignored,
+                "{control}"
+            );
+        }
+        for control in [
+            "[success=ignore ignore=ignore module_unknown=ignore default=die]",
+            "[success=ok default=die]",
+            "[success=ok ignore=ignore]",
+            "[success=ok new_authtok_reqd=ok ignore=ignore default=bad]",
+        ] {
+            assert_eq!(
+                account(&format!("account {control} pam_lockdown.so")),
+                Coverage::Covered,
+                "{control}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_line_that_holds_is_enough() {
+        let text = "account optional pam_lockdown.so\naccount required pam_lockdown.so";
+        assert_eq!(account(text), Coverage::Covered);
+    }
+
+    #[test]
+    fn a_bomb_of_includes_is_bounded() {
+        let text = "@include a\n".repeat(100);
+        let files = [("service", text.as_str()), ("a", text.as_str())];
+        assert!(matches!(covered(&files), Coverage::Broken(_)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_file_is_read(text in "((account|session|@include|required|\\[success=[0-9]|default=bad\\]|service|pam_lockdown.so|#|\\\\|\n|\\PC) ?){0,60}") {
+            let _ = account(&text);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! `lockdownctl lock`
+
+use jiff::Zoned;
+use lockdown_dbus_api::{options, views::Account};
+
+use super::{
+    Context,
+    batch::{self, Row},
+};
+use crate::{
+    client::Client,
+    exit::Failure,
+    moment,
+    output::{
+        Show,
+        table::{Colour, Table, coloured},
+        text::{count, escape},
+        views,
+    },
+    target,
+};
+
+/// Lock accounts and end their sessions
+///
+/// Denies the accounts every login from now on, and ends their running sessions. When the command returns, the locks
+/// are on disk and hold without the daemon. A lock that an operator has set before is updated; locks of other owners
+/// stand beside it.
+///
+/// How long the lock stands is said by --for, --until or --indefinite; otherwise by the configuration
+/// (lock.duration, one hour if nothing is configured).
+///
+/// All of several accounts are attempted, whatever becomes of the others. With --json, one USER prints the account,
+/// several print an array of {"user", "success", "error" if it failed, "account" if it was locked}.
+#[derive(clap::Args, Debug, PartialEq)]
+#[command(after_long_help = "\
+Examples:
+  lockdownctl lock alice --reason 'stolen laptop' --for 2d
+  lockdownctl lock alice bob --until '2026-12-01 14:00' --message 'Call the help desk, 555-0123'
+  lockdownctl lock uid:1000 --indefinite --keep-sessions")]
+pub struct Args {
+    /// Accounts to lock
+    #[arg(required = true, value_name = "USER", value_parser = target::user)]
+    users: Vec<String>,
+
+    /// Why, for the audit trail
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+
+    /// What the locked user is told at a login
+    ///
+    /// It is shown only after the user has proved who they are.
+    #[arg(long, value_name = "TEXT")]
+    message: Option<String>,
+
+    /// How long the lock stands, such as 4s, 90m, 1h30m or 2d
+    #[arg(long = "for", value_name = "DURATION", group = "end", value_parser = moment::duration, allow_hyphen_values = true)]
+    duration: Option<u64>,
+
+    /// Until when the lock stands, such as 14:00 or '2026-12-01 14:00'
+    #[arg(long, value_name = "TIME", group = "end")]
+    until: Option<String>,
+
+    /// The lock stands until it is lifted
+    #[arg(long, group = "end")]
+    indefinite: bool,
+
+    /// Leave running sessions alone
+    #[arg(long)]
+    keep_sessions: bool,
+}
+
+impl Args {
+    fn options(&self, now: &Zoned) -> Result<options::Lock, Failure> {
+        let duration = match (&self.until, self.indefinite) {
+            (Some(until), _) => {
+                let end = moment::future(until, now)
+                    .map_err(|error| Failure::Usage(format!("--until {until}: {error}")))?;
+                Some(moment::seconds_until(end, now.timestamp()))
+            }
+            (None, true) => Some(0),
+            (None, false) => self.duration,
+        };
+        Ok(options::Lock {
+            reason: self.reason.clone(),
+            message: self.message.clone(),
+            duration,
+            end_sessions: self.keep_sessions.then_some(false),
+            owner: None,
+        })
+    }
+}
+
+/// Runs it.
+///
+/// # Errors
+///
+/// An account could not be locked, or something it runs could not be ended.
+pub async fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
+    let options = args.options(&context.now)?;
+    let client = Client::connect().await?;
+    let mut rows = batch::call(&client, &target::distinct(&args.users), async |user| {
+        client.lock_account(user, &options).await
+    })
+    .await;
+    for row in &mut rows {
+        row.failure = row.failure.take().or_else(|| row.account.as_ref().and_then(survivors));
+    }
+    batch::conclude(rows, context, text)
+}
+
+/// The account is locked, but something goes on running.
+fn survivors(account: &Account) -> Option<Failure> {
+    let survivors = account.survivors.as_ref().filter(|survivors| !survivors.is_empty())?;
+    Some(Failure::Incomplete(format!(
+        "{} is locked, but {} could not be ended: {}: end them by hand, or lock again",
+        account.name,
+        count(survivors.len(), "process", "processes"),
+        survivors.join(", ")
+    )))
+}
+
+fn text(rows: &[Row], show: &Show) -> String {
+    let mut table = Table::new(["USER", "RESULT", "UNTIL", "NOTE"]).unbroken(&[0, 1]);
+    for row in rows {
+        let (name, result, until) = match &row.account {
+            Some(account) => {
+                (&account.name, coloured("locked", Colour::Green), views::locked_until(account, show))
+            }
+            None => (&row.user, coloured("failed", Colour::Red), String::new()),
+        };
+        let note = match (&row.failure, &row.account) {
+            (Some(failure), _) => failure.line(),
+            (None, Some(account)) => ended(account),
+            (None, None) => String::new(),
+        };
+        table.row([escape(name), result, until, note]);
+    }
+    table.render(show)
+}
+
+fn ended(account: &Account) -> String {
+    let sessions = account.sessions_ended.unwrap_or(0) as usize;
+    let processes = account.processes_ended.unwrap_or(0) as usize;
+    if (sessions, processes) == (0, 0) {
+        return String::new();
+    }
+    let sessions = count(sessions, "session", "sessions");
+    format!("{sessions} and {} ended", count(processes, "process", "processes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use lockdown_dbus_api::Error;
+
+    use super::*;
+    use crate::{
+        cli::{Cli, Command},
+        output::views::tests::{alice, show},
+    };
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        let words = ["lockdownctl", "lock"].into_iter().chain(line.split(' '));
+        Cli::try_parse_from(words).map(|cli| match cli.command {
+            Command::Lock(args) => args,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    fn options(line: &str) -> Result<options::Lock, Failure> {
+        let now = show().now.to_zoned(show().zone);
+        parse(line).unwrap().options(&now)
+    }
+
+    #[test]
+    fn the_end_of_a_lock() {
+        assert_eq!(options("alice").unwrap().duration, None);
+        assert_eq!(options("alice --for 1h30m").unwrap().duration, Some(5400));
+        assert_eq!(options("alice --until 13:00").unwrap().duration, Some(1800));
+        assert_eq!(options("alice --indefinite").unwrap().duration, Some(0));
+        assert!(matches!(options("alice --until 12:00"), Err(Failure::Usage(_))));
+        assert!(matches!(options("alice --until soon"), Err(Failure::Usage(_))));
+    }
+
+    #[test]
+    fn ends_exclude_each_other() {
+        for line in [
+            "alice --for 1h --until 14:00",
+            "alice --for 1h --indefinite",
+            "alice --until 14:00 --indefinite",
+        ] {
+            assert_eq!(parse(line).unwrap_err().kind(), clap::error::ErrorKind::ArgumentConflict, "{line}");
+        }
+    }
+
+    #[test]
+    fn sessions_are_kept_only_on_demand() {
+        assert_eq!(options("alice").unwrap().end_sessions, None);
+        assert_eq!(options("alice --keep-sessions").unwrap().end_sessions, Some(false));
+    }
+
+    #[test]
+    fn a_table_with_a_row_for_each() {
+        let locked = Account { sessions_ended: Some(2), processes_ended: Some(5), ..alice() };
+        let stubborn = Account {
+            name: "bob".into(),
+            locked_until: Some(0),
+            survivors: Some(vec!["4711 (cc)".into(), "4712".into()]),
+            ..alice()
+        };
+        let rows = [
+            Row { user: "uid:1000".into(), account: Some(locked), failure: None },
+            Row { user: "bob".into(), failure: survivors(&stubborn), account: Some(stubborn) },
+            Row {
+                user: "ghost\n".into(),
+                account: None,
+                failure: Some(Failure::Call(Error::NoSuchAccount("no such account: check the name".into()))),
+            },
+        ];
+        insta::assert_snapshot!("lock-several", text(&rows, &show()));
+    }
+}

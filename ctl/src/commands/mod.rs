@@ -1,0 +1,108 @@
+//! The subcommands, one file each.
+
+pub mod accounts;
+pub mod batch;
+pub mod completions;
+pub mod config;
+pub mod doctor;
+pub mod end_sessions;
+pub mod events;
+pub mod expire;
+pub mod lock;
+pub mod sessions;
+pub mod status;
+pub mod unlock;
+
+use std::io::{self, Write};
+
+use jiff::Zoned;
+use serde_json::Value;
+
+use crate::{
+    cli::{Command, Global},
+    exit::Failure,
+    output::{Show, json},
+};
+
+/// What a subcommand works in: when it is, and how to answer.
+pub struct Context {
+    /// Answer in JSON.
+    pub json: bool,
+    /// Answer nothing on success.
+    pub quiet: bool,
+    /// The time of the call, in the local time zone.
+    pub now: Zoned,
+    /// How text is shown.
+    pub show: Show,
+    /// Standard output.
+    pub out: Box<dyn Write>,
+    /// Whether something has been printed: an error is then no answer of its own.
+    pub answered: bool,
+}
+
+impl Context {
+    /// The context of this process.
+    #[must_use]
+    pub fn of_process(global: &Global, now: Zoned) -> Self {
+        let show = Show::on_stdout(now.timestamp(), now.time_zone().clone());
+        let out = Box::new(io::BufWriter::new(io::stdout()));
+        Self { json: global.json, quiet: global.quiet, now, show, out, answered: false }
+    }
+
+    /// Prints the answer, as JSON or as text.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be made or printed.
+    pub fn answer(
+        &mut self,
+        value: impl FnOnce() -> Result<Value, Failure>,
+        text: impl FnOnce(&Show) -> String,
+    ) -> Result<(), Failure> {
+        if self.quiet {
+            return Ok(());
+        }
+        let text = if self.json { json::text(&value()?, false)? + "\n" } else { text(&self.show) };
+        self.print(&text)
+    }
+
+    /// Prints `text` as it is.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be printed.
+    pub fn print(&mut self, text: &str) -> Result<(), Failure> {
+        self.answered = true;
+        self.out.write_all(text.as_bytes()).map_err(Failure::Output)
+    }
+
+    /// Sends on what was printed.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be printed.
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        self.out.flush().map_err(Failure::Output)
+    }
+}
+
+/// Runs a subcommand.
+///
+/// # Errors
+///
+/// What it was asked was not done, or not wholly.
+pub async fn run(command: &Command, context: &mut Context) -> Result<(), Failure> {
+    match command {
+        Command::Lock(args) => lock::run(args, context).await,
+        Command::Unlock(args) => unlock::run(args, context).await,
+        Command::Status(args) => status::run(args, context).await,
+        Command::Accounts(args) => accounts::run(args, context).await,
+        Command::Expire(args) => expire::run(args, context).await,
+        Command::Sessions(args) => sessions::run(args, context).await,
+        Command::EndSessions(args) => end_sessions::run(args, context).await,
+        Command::Events(args) => events::run(args, context).await,
+        Command::Config(args) => config::run(args, context),
+        Command::Doctor(args) => doctor::run(args, context).await,
+        Command::Completions(args) => completions::run(args, context),
+    }
+}

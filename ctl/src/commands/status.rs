@@ -1,0 +1,200 @@
+//! `lockdownctl status`
+
+use lockdown_dbus_api::{
+    options::AccountFilter,
+    views::{Account, Session},
+};
+use serde_json::json;
+
+use super::Context;
+use crate::{
+    client::Client,
+    exit::Failure,
+    output::{
+        Show, json,
+        table::{Colour, Table, coloured, paint},
+        text::{count, escape},
+        time, views,
+    },
+    target,
+};
+
+/// Show an account, or how the host stands
+///
+/// With USER, everything that is known of the account: its state, locks and sessions. With --json, that is the account
+/// with a key "open_sessions", an array of its sessions.
+///
+/// Without USER, the daemon and the accounts that are locked now. With --json, an object with the keys "version",
+/// "lockdown_enabled", "locked_accounts" (a number) and "accounts" (an array).
+#[derive(clap::Args, Debug, PartialEq)]
+#[command(after_long_help = "\
+Examples:
+  lockdownctl status
+  lockdownctl status alice
+  lockdownctl status alice --json | jq .locked_until")]
+pub struct Args {
+    /// Account to show
+    #[arg(value_name = "USER", value_parser = target::user)]
+    user: Option<String>,
+}
+
+/// Runs it.
+///
+/// # Errors
+///
+/// The account does not exist, or the daemon cannot be reached.
+pub async fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
+    let client = Client::connect().await?;
+    match &args.user {
+        Some(user) => of_account(user, &client, context).await,
+        None => of_host(&client, context).await,
+    }
+}
+
+async fn of_account(user: &str, client: &Client, context: &mut Context) -> Result<(), Failure> {
+    let account = client.account(user).await?;
+    // By the name that NSS gives: the sessions are the account's, whatever identifier was asked for.
+    let sessions = client.sessions(Some(account.name.clone())).await?;
+    context.answer(
+        || {
+            let mut object = json::object(&account)?;
+            object["open_sessions"] = json::array(&sessions)?;
+            Ok(object)
+        },
+        |show| account_text(&account, &sessions, show),
+    )
+}
+
+async fn of_host(client: &Client, context: &mut Context) -> Result<(), Failure> {
+    let host = Host {
+        version: client.version().await?,
+        lockdown_enabled: client.lockdown_enabled().await?,
+        locked_accounts: client.locked_accounts().await?,
+        // System accounts, too: one can have been locked before its uid came to lie among them.
+        accounts: client
+            .accounts(&AccountFilter { locked: Some(true), system: Some(true), ..AccountFilter::default() })
+            .await?,
+    };
+    context.answer(
+        || {
+            Ok(json!({
+                "version": host.version,
+                "lockdown_enabled": host.lockdown_enabled,
+                "locked_accounts": host.locked_accounts,
+                "accounts": json::array(&host.accounts)?,
+            }))
+        },
+        |show| host_text(&host, show),
+    )
+}
+
+struct Host {
+    version: String,
+    lockdown_enabled: bool,
+    locked_accounts: u32,
+    accounts: Vec<Account>,
+}
+
+fn host_text(host: &Host, show: &Show) -> String {
+    let mut text = properties(
+        vec![
+            ("Daemon", format!("lockdownd {}", escape(&host.version))),
+            (
+                "Lockdown",
+                if host.lockdown_enabled { "enabled" } else { "disabled in the configuration" }.to_owned(),
+            ),
+            ("Locked", count(host.locked_accounts as usize, "account", "accounts")),
+        ],
+        show,
+    );
+    if !host.accounts.is_empty() {
+        text.push('\n');
+        text.push_str(&views::accounts(&host.accounts, show));
+    }
+    text
+}
+
+fn account_text(account: &Account, sessions: &[Session], show: &Show) -> String {
+    let title = format!("{} (uid {})\n", coloured(&escape(&account.name), Colour::Bold), account.uid);
+    let state = match views::locked_until(account, show) {
+        until if until.is_empty() => views::state(account),
+        until if account.locked_until == Some(0) => format!("{} {until}", views::state(account)),
+        until => format!("{}, ends {until}", views::state(account)),
+    };
+    let mut rows = vec![
+        ("State", state),
+        ("Account expires", views::when_or(account.valid_until, "never", show)),
+        ("Password", if account.password_usable { "usable" } else { "not usable" }.to_owned()),
+        ("Failed attempts", account.failed_attempts.to_string()),
+        ("Last sign-in", views::when_or(account.last_sign_in, "unknown", show)),
+    ];
+    if account.protected {
+        let reason = account.protected_reason.as_deref().unwrap_or_default();
+        rows.push((
+            "Protected",
+            if reason.is_empty() { "yes".to_owned() } else { format!("yes: {}", escape(reason)) },
+        ));
+    }
+    let mut text = paint(&title, show) + &properties(rows, show);
+    text.push_str("\nLocks\n");
+    if account.locks.is_empty() {
+        text.push_str("none\n");
+    }
+    for lock in &account.locks {
+        let mut rows = vec![
+            ("Owner", format!("{} (lock {})", escape(&lock.owner), lock.id)),
+            ("Ends", views::lock_end(lock.expires_at, show)),
+            ("Set", format!("{} by {}", time::when(lock.created_at, show), escape(&lock.created_by))),
+        ];
+        let texts = [("Reason", &lock.reason), ("Message", &lock.message)];
+        rows.extend(
+            texts.into_iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| (name, escape(text))),
+        );
+        text.push_str(&properties(rows, show));
+    }
+    text.push_str("\nSessions\n");
+    match sessions {
+        [] => text.push_str("none\n"),
+        sessions => text.push_str(&views::sessions(sessions, show)),
+    }
+    text
+}
+
+/// Names with their values, a line each.
+fn properties(rows: Vec<(&str, String)>, show: &Show) -> String {
+    let mut table = Table::bare().unbroken(&[0]);
+    for (name, value) in rows {
+        table.row([format!("  {name}"), value]);
+    }
+    table.render(show)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::views::tests::{alice, session, show};
+
+    #[test]
+    fn an_account_with_all_that_is_known() {
+        insta::assert_snapshot!("status-locked", account_text(&alice(), &[session()], &show()));
+        let root = Account {
+            name: "root".into(),
+            protected: true,
+            protected_reason: Some("root administers the host".into()),
+            ..Account::default()
+        };
+        insta::assert_snapshot!("status-protected", account_text(&root, &[], &show()));
+    }
+
+    #[test]
+    fn a_host() {
+        let host = |locked_accounts, accounts| Host {
+            version: "0.1.0".into(),
+            lockdown_enabled: true,
+            locked_accounts,
+            accounts,
+        };
+        insta::assert_snapshot!("status-host", host_text(&host(1, vec![alice()]), &show()));
+        insta::assert_snapshot!("status-host-quiet", host_text(&host(0, vec![]), &show()));
+    }
+}

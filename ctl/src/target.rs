@@ -1,0 +1,40 @@
+//! USER arguments: which accounts a call is for.
+
+/// A USER argument. What it names is the daemon's to find out; an empty one names nothing.
+///
+/// # Errors
+///
+/// The text is empty or blank.
+pub fn user(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() { Err("is empty: name an account") } else { Ok(text.to_owned()) }
+}
+
+/// The same users in the same order, each once.
+#[must_use]
+pub fn distinct(users: &[String]) -> Vec<String> {
+    let mut distinct: Vec<String> = Vec::with_capacity(users.len());
+    for user in users {
+        if !distinct.contains(user) {
+            distinct.push(user.clone());
+        }
+    }
+    distinct
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_user_is_refused() {
+        assert!(user("").is_err());
+        assert!(user(" \t").is_err());
+        assert_eq!(user("uid:1000").unwrap(), "uid:1000");
+    }
+
+    #[test]
+    fn each_user_stays_once_in_its_place() {
+        let users = ["bob", "alice", "bob", "carol", "alice"].map(String::from);
+        assert_eq!(distinct(&users), ["bob", "alice", "carol"]);
+    }
+}

@@ -1,0 +1,94 @@
+//! `lockdown-docs DIRECTORY` writes man pages and completions for a package, laid out as `man/man1`, `man/man5`,
+//! `man/man8`, `completions/bash`, `completions/fish` and `completions/zsh`.
+//!
+//! Pages and completions of `lockdownctl` come from its own command line ([`command_line`]), the settings in
+//! lockdown.toml(5) from the configuration's own list ([`settings_page`]), the rest is written by hand in `man/`.
+
+mod command_line;
+mod roff;
+mod settings_page;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::{env, fs, io};
+
+/// Pages written by hand; `@VERSION@` in them is the version of the package.
+const LOCKDOWND: &str = include_str!("../man/lockdownd.8");
+const PAM_LOCKDOWN: &str = include_str!("../man/pam_lockdown.8");
+const LOCKDOWN_TOML: &str = include_str!("../man/lockdown.toml.5");
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = env::args_os().skip(1).collect();
+    let [directory] = arguments.as_slice() else {
+        eprintln!("Usage: lockdown-docs DIRECTORY");
+        return ExitCode::from(2);
+    };
+    match write_all(Path::new(directory)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lockdown-docs: cannot write to {}: {error}", directory.display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn write_all(directory: &Path) -> io::Result<()> {
+    command_line::write_pages(&directory.join("man/man1"))?;
+    write_page(&directory.join("man/man5"), "lockdown.toml.5", &settings_page::fill(LOCKDOWN_TOML))?;
+    write_page(&directory.join("man/man8"), "lockdownd.8", LOCKDOWND)?;
+    write_page(&directory.join("man/man8"), "pam_lockdown.8", PAM_LOCKDOWN)?;
+    command_line::write_completions(&directory.join("completions"))
+}
+
+fn write_page(directory: &Path, name: &str, source: &str) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    fs::write(directory.join(name), source.replace("@VERSION@", env!("CARGO_PKG_VERSION")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn written() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        write_all(directory.path()).unwrap();
+        directory
+    }
+
+    #[test]
+    fn every_subcommand_has_a_page() {
+        let directory = written();
+        for name in ["lockdownctl", "lockdownctl-lock", "lockdownctl-end-sessions"] {
+            assert!(directory.path().join(format!("man/man1/{name}.1")).exists(), "{name}");
+        }
+        for completion in ["bash/lockdownctl", "fish/lockdownctl.fish", "zsh/_lockdownctl"] {
+            let text = fs::read_to_string(directory.path().join("completions").join(completion)).unwrap();
+            assert!(text.contains("end-sessions"), "{completion}");
+        }
+    }
+
+    /// As the check that Debian's lintian makes. Skipped without man-db, which a build does not need.
+    #[test]
+    fn man_has_no_complaints() {
+        if Command::new("man").arg("--version").output().is_err() {
+            return;
+        }
+        let directory = written();
+        for section in ["man1", "man5", "man8"] {
+            for page in fs::read_dir(directory.path().join("man").join(section)).unwrap() {
+                let page = page.unwrap().path();
+                let shown = Command::new("man")
+                    .args(["--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z"])
+                    .arg(&page)
+                    .env("LC_ALL", "C.UTF-8")
+                    .env("MANWIDTH", "80")
+                    .output()
+                    .unwrap();
+                assert!(shown.status.success(), "{}", page.display());
+                assert_eq!(String::from_utf8_lossy(&shown.stderr), "", "{}", page.display());
+            }
+        }
+    }
+}
