@@ -3,3 +3,4 @@
 
 mod every_way;
 mod harness;
+mod running;

@@ -7,6 +7,7 @@ pub mod command;
 pub mod console;
 pub mod image;
 pub mod layer;
+pub mod lockdown;
 pub mod processes;
 pub mod release;
 pub(crate) mod requirements;
@@ -104,6 +105,11 @@ impl Host {
     #[track_caller]
     pub fn terminal(&self, argv: &[&str]) -> Session {
         self.command(argv).on_terminal()
+    }
+
+    /// Runs a command of root's on the terminal that this program has, for a person to use; returns when it ends.
+    pub fn interact(&self, argv: &[&str]) {
+        terminal::proxy(self.enter(true).args(argv).env("TERM", "xterm"));
     }
 
     /// Writes a file, as root with mode 0644 if it is new. Its directory has to exist.
