@@ -45,7 +45,7 @@ pub struct Global {
     ///
     /// Runs lockdownctl there with the same arguments. What ssh(1) asks, it asks on this terminal.
     #[arg(long, short = 'H', global = true, help_heading = GLOBAL)]
-    #[arg(value_name = "[USER@]HOST", value_parser = crate::remote::host)]
+    #[arg(value_name = "[USER@]HOST", value_parser = crate::target::host)]
     pub host: Option<String>,
 }
 

@@ -19,21 +19,6 @@ const SSH_FAILED: i32 = 255;
 /// The shell could not run the command or did not find it, POSIX "Exit Status for Commands".
 const NOT_RUN: [i32; 2] = [126, 127];
 
-/// A `[USER@]HOST` argument.
-///
-/// # Errors
-///
-/// The text is empty, has white space or control characters, or ssh could take it for an option.
-pub fn host(text: &str) -> Result<String, &'static str> {
-    if text.is_empty()
-        || text.starts_with('-')
-        || text.contains(|c: char| c.is_control() || c.is_whitespace())
-    {
-        return Err("is no host: give [USER@]HOST");
-    }
-    Ok(text.to_owned())
-}
-
 /// Runs the command line `args`, which was parsed to `cli`, on `host`, and gives the exit code it has there.
 ///
 /// # Errors
@@ -147,14 +132,6 @@ mod tests {
         let cli = Cli::try_parse_from(&line).unwrap();
         assert_eq!(cli.global.host.as_deref(), Some("web1"));
         assert!(!clap_equal(&cli, &without_host(&line)));
-    }
-
-    #[test]
-    fn hosts_that_ssh_could_misread_are_refused() {
-        for text in ["", "-oProxyCommand=x", "a b", "a\nb"] {
-            assert!(host(text).is_err(), "{text}");
-        }
-        assert_eq!(host("root@web1.example").unwrap(), "root@web1.example");
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! USER arguments: which accounts a call is for.
+//! What a call is for: USER arguments, and the host.
 
 /// A USER argument. What it names is the daemon's to find out; an empty one names nothing.
 ///
@@ -7,6 +7,21 @@
 /// The text is empty or blank.
 pub fn user(text: &str) -> Result<String, &'static str> {
     if text.trim().is_empty() { Err("is empty: name an account") } else { Ok(text.to_owned()) }
+}
+
+/// A `[USER@]HOST` argument.
+///
+/// # Errors
+///
+/// The text is empty, has white space or control characters, or ssh could take it for an option.
+pub fn host(text: &str) -> Result<String, &'static str> {
+    if text.is_empty()
+        || text.starts_with('-')
+        || text.contains(|c: char| c.is_control() || c.is_whitespace())
+    {
+        return Err("is no host: give [USER@]HOST");
+    }
+    Ok(text.to_owned())
 }
 
 /// The same users in the same order, each once.
@@ -36,5 +51,13 @@ mod tests {
     fn each_user_stays_once_in_its_place() {
         let users = ["bob", "alice", "bob", "carol", "alice"].map(String::from);
         assert_eq!(distinct(&users), ["bob", "alice", "carol"]);
+    }
+
+    #[test]
+    fn hosts_that_ssh_could_misread_are_refused() {
+        for text in ["", "-oProxyCommand=x", "a b", "a\nb"] {
+            assert!(host(text).is_err(), "{text}");
+        }
+        assert_eq!(host("root@web1.example").unwrap(), "root@web1.example");
     }
 }

@@ -14,7 +14,7 @@ use lockdown_dbus_api::Error;
 use lockdown_enforcement::DenyDirectory;
 
 use crate::{
-    bus::signals::Signal,
+    announcement::Announcement,
     host::{login_defs, nss::Nss, nss::NssError},
     store::{Store, StoreError},
 };
@@ -32,11 +32,11 @@ pub struct Core {
     pub boot_id: String,
     settings: RwLock<Arc<Settings>>,
     nss: Nss,
-    signals: mpsc::UnboundedSender<Signal>,
+    announcements: mpsc::UnboundedSender<Announcement>,
 }
 
 impl Core {
-    /// Puts the parts together; signals come out of the receiver.
+    /// Puts the parts together; what is announced comes out of the receiver.
     ///
     /// # Errors
     /// If the kernel does not tell the boot id.
@@ -45,12 +45,12 @@ impl Core {
         directory: DenyDirectory,
         bus: Connection,
         settings: Settings,
-    ) -> std::io::Result<(Self, mpsc::UnboundedReceiver<Signal>)> {
-        let (signals, queue) = mpsc::unbounded_channel();
+    ) -> std::io::Result<(Self, mpsc::UnboundedReceiver<Announcement>)> {
+        let (announcements, queue) = mpsc::unbounded_channel();
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned();
         let nss = Nss::new(settings.nss.timeout);
         let settings = RwLock::new(Arc::new(settings));
-        Ok((Self { store, directory, bus, boot_id, settings, nss, signals }, queue))
+        Ok((Self { store, directory, bus, boot_id, settings, nss, announcements }, queue))
     }
 
     /// The configuration as it is now.
@@ -62,7 +62,7 @@ impl Core {
     /// Takes a new configuration.
     pub fn configure(&self, settings: Settings) {
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
-        self.emit(Signal::Reconfigured);
+        self.announce(Announcement::Reconfigured);
     }
 
     /// NSS with the configured time limit.
@@ -83,10 +83,10 @@ impl Core {
         self.settings().protected.users.iter().cloned().collect()
     }
 
-    /// Queues a signal.
-    pub fn emit(&self, signal: Signal) {
+    /// Queues what the world is to be told.
+    pub fn announce(&self, announcement: Announcement) {
         // The receiver lives as long as the service.
-        let _ = self.signals.send(signal);
+        let _ = self.announcements.send(announcement);
     }
 }
 

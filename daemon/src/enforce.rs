@@ -1,53 +1,19 @@
 //! Keeps the deny records equal to the store.
 //!
-//! Every change brings its records along (`store::Change`). What is here computes a record, and finds and mends
-//! what drifted all the same: a crash between commit and rename, a record that somebody damaged or removed.
+//! Every change brings its records along (`store::Change`). What is here finds and mends what drifted all the same: a
+//! crash between commit and rename, a record that somebody damaged or removed.
 
 use rusqlite::Connection;
 
-use lockdown_enforcement::{DenyDirectory, LockEntry, ReadError, Record};
+use lockdown_enforcement::{DenyDirectory, ReadError, Record};
 
 use crate::{
     domain::{
         event::{Action, Event},
-        lock::{Lock, Time},
+        lock::Time,
     },
-    store::{Change, StoreError, accounts, locks},
+    store::{Change, StoreError, accounts, records::record_of},
 };
-
-/// The deny record that the store wants for this uid. Accounts that share a uid share its locks: the kernel cannot
-/// tell them apart.
-///
-/// # Errors
-/// Those of SQLite.
-pub fn record_of(connection: &Connection, uid: u32) -> rusqlite::Result<Record> {
-    let names: Vec<String> = connection
-        .prepare_cached("SELECT name FROM accounts WHERE uid = ?1 ORDER BY id")?
-        .query_map([uid], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    let mut record = Record {
-        uid,
-        account: names.first().cloned().unwrap_or_default(),
-        valid_until: None,
-        locks: Vec::new(),
-    };
-    for name in &names {
-        let valid_until = accounts::stored(connection, name)?.valid_until;
-        record.valid_until = record.valid_until.into_iter().chain(valid_until).min();
-        record.locks.extend(locks::of_account(connection, name)?.into_iter().map(entry));
-    }
-    Ok(record)
-}
-
-fn entry(lock: Lock) -> LockEntry {
-    LockEntry {
-        id: lock.id,
-        owner: lock.terms.owner.to_string(),
-        authenticator: lock.authenticator,
-        expires_at: lock.terms.expires_at,
-        message: Some(lock.terms.message).filter(|message| !message.is_empty()),
-    }
-}
 
 /// A deny record that is not what the store wants.
 #[derive(Clone, Debug, PartialEq, Eq)]

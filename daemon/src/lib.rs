@@ -4,6 +4,7 @@
 //! [`bus::authorization`]) → operation ([`operations`], by the rules of [`domain`]) → transaction with its event and deny
 //! record ([`store`]) → side effects on the host ([`host`]) → result and signal.
 
+pub mod announcement;
 pub mod bus;
 pub mod core;
 pub mod domain;

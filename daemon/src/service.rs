@@ -16,10 +16,8 @@ use lockdown_dbus_api::{BUS_NAME, OBJECT_PATH};
 use lockdown_enforcement::{DENY_DIRECTORY, DenyDirectory};
 
 use crate::{
-    bus::{
-        manager::Manager,
-        signals::{self, Signal},
-    },
+    announcement::Announcement,
+    bus::{manager::Manager, signals},
     core::Core,
     domain::event::{Action, Event, Outcome},
     host::clock::{self, Alarm},
@@ -100,7 +98,7 @@ pub async fn run() -> Result<(), ServiceError> {
 
 async fn start(
     core: &Arc<Core>,
-    queue: mpsc::UnboundedReceiver<Signal>,
+    queue: mpsc::UnboundedReceiver<Announcement>,
 ) -> Result<JoinSet<Result<(), ServiceError>>, ServiceError> {
     core.bus.object_server().at(OBJECT_PATH, Manager::new(Arc::clone(core))).await?;
     let socket = login_socket::socket()?;

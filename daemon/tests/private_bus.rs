@@ -1,5 +1,6 @@
 //! `org.lockdown1.Manager` on a bus of its own: the contract, and every refusal. What needs ordinary accounts, logind and
 //! polkit is tested on booted hosts.
+#![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "tests report by panicking")]
 
 use std::{
     io::{BufRead, BufReader, Write},

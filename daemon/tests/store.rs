@@ -1,4 +1,5 @@
 //! The store and its deny records, as one: what is acknowledged is in both, what fails is in neither.
+#![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "tests report by panicking")]
 
 use std::path::Path;
 

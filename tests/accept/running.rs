@@ -11,7 +11,7 @@ const SHARED: &str = "-oControlPath=/root/control";
 
 /// Whether a process with this command line runs.
 fn runs(host: &Host, command: &str) -> bool {
-    host.run(&["pgrep", "--full", "--exact", command]).succeeded()
+    host.run(&["pgrep", "--full", &format!("^(/[a-z/]*/)?{command}$")]).succeeded()
 }
 
 /// Everything that is hers by uid, loginuid or control group, one a line.
@@ -21,14 +21,14 @@ fn hers(host: &Host) -> String {
         grep --files-with-matches --line-regexp 1000 /proc/[0-9]*/loginuid 2>/dev/null || true
         find /sys/fs/cgroup/user.slice/user-1000.slice -name cgroup.procs -exec cat {} + 2>/dev/null || true
     ")
-    .ok()
-    .stdout
+        .ok()
+        .stdout
 }
 
 /// What alice leaves running, by each of the ways that outlive a session or a uid.
 fn leave_running(host: &Host, alice: &Session) -> Vec<&'static str> {
     let quiet = "</dev/null >/dev/null 2>&1";
-    alice.ask(&format!("nohup sleep 7001 {quiet} &")).ok();
+    alice.ask(&format!("(nohup sleep 7001 {quiet} &)")).ok();
     alice.ask(&format!("setsid --fork sleep 7002 {quiet}")).ok();
     alice.ask("tmux new-session -d 'exec sleep 7003'").ok();
     alice.ask("systemd-run --user --quiet --property=Restart=always sleep 7004").ok();
@@ -41,20 +41,39 @@ fn leave_running(host: &Host, alice: &Session) -> Vec<&'static str> {
         ))
         .ok();
     host.command(&["at", "now"]).as_user("alice").stdin("exec sleep 7007\n").run().ok();
-    host.run(&["systemd-run", "--quiet", "--uid=alice", "--unit=hers", "--property=Restart=always", "sleep", "7008"]).ok();
+    host.run(&[
+        "systemd-run",
+        "--quiet",
+        "--uid=alice",
+        "--unit=hers",
+        "--property=Restart=always",
+        "sleep",
+        "7008",
+    ])
+    .ok();
 
     host.run(&["loginctl", "enable-linger", "alice"]).ok();
     alice.ask("mkdir -p ~/.config/systemd/user").ok();
     let unit = "[Service]\nExecStart=sleep 7009\nRestart=always\n[Install]\nWantedBy=default.target\n";
     host.write("/home/alice/.config/systemd/user/lingering.service", unit);
     alice.ask("systemctl --user daemon-reload; systemctl --user enable --now --quiet lingering").ok();
-    vec!["sleep 7001", "sleep 7002", "sleep 7003", "sleep 7004", "sleep 7005", "sleep 7006", "sleep 7007", "sleep 7008", "sleep 7009"]
+    vec![
+        "sleep 7001",
+        "sleep 7002",
+        "sleep 7003",
+        "sleep 7004",
+        "sleep 7005",
+        "sleep 7006",
+        "sleep 7007",
+        "sleep 7008",
+        "sleep 7009",
+    ]
 }
 
 on_releases!([bookworm, trixie, trixie_broker]
     fn everything_ends_and_what_others_run_goes_on(host: &Host) {
         let bob = host.ssh_session("bob");
-        bob.ask("nohup sleep 8001 </dev/null >/dev/null 2>&1 &").ok();
+        bob.ask("(nohup sleep 8001 </dev/null >/dev/null 2>&1 &)").ok();
         bob.ask("tmux new-session -d 'exec sleep 8002'").ok();
         bob.ask("systemd-run --user --quiet sleep 8003").ok();
 
@@ -112,30 +131,34 @@ on_releases!([bookworm, trixie, trixie_broker]
     }
 );
 
-/// Forks, lets the parent end and leaves the session, again and again; says so if nobody has ended it after
-/// `generations`. It is one process at a time.
-fn runaway(generations: u32) -> String {
+/// Forks, lets the parent end and leaves the session, again and again; ends by itself after 30,000 generations, and
+/// tells so. One process at a time.
+fn runaway(name: &str) -> String {
+    let tell = |what: &str| format!("open my $file, q(>), q(/tmp/{name}-{what})");
     format!(
-        "perl -MPOSIX=setsid -e 'for (1..{generations}) {{ exit if fork // 1; setsid }} open F, q(>), q(/tmp/outran)'"
+        "prlimit --nproc=200 perl -MPOSIX=setsid -e '{}; for (1..30_000) {{ exit if fork // 1; setsid }} {}' </dev/null >/dev/null 2>&1",
+        tell("began"),
+        tell("outran")
     )
 }
 
 on_each_release!(
     fn a_process_that_runs_away_is_caught(host: &Host) {
-        let run = format!("prlimit --nproc=200 {} </dev/null >/dev/null 2>&1", runaway(30_000));
-        let bounded = ["systemd-run", "--quiet", "--property=TasksMax=50"];
         // In her slice, in a service, and where no control group of hers gets hold of it.
-        host.ssh_session("alice").ask(&run).ok();
-        let script = "sudo -n -u alice ".to_owned() + &run;
-        host.run(&[&bounded[..], &["--uid=alice", "--property=Type=forking", "--property=GuessMainPID=no", "sh", "-c", &run]].concat()).ok();
-        host.ssh_session("bob").ask(&script).ok();
-        assert!(host.run(&["pgrep", "--uid", "alice", "perl"]).succeeded());
+        host.ssh_session("alice").ask(&runaway("slice")).ok();
+        let service = ["systemd-run", "--quiet", "--uid=alice", "--property=TasksMax=50", "--property=Restart=always"];
+        host.run(&[&service[..], &["--remain-after-exit", "sh", "-c", &runaway("service")]].concat()).ok();
+        let bob = host.ssh_session("bob");
+        bob.ask(&format!("sudo -n -u alice {}", runaway("sudo"))).ok();
+        for name in ["slice", "service", "sudo"] {
+            eventually(SOON, || host.run(&["test", "-e", &format!("/tmp/{name}-began")]).succeeded());
+        }
 
         let locked = host.ask_lockdown(&["lock", "alice"]);
         assert_eq!(hers(host), "", "{locked:#}");
         assert!(locked.get("survivors").is_none(), "{locked:#}");
         stays(A_WHILE, || !host.run(&["pgrep", "perl"]).succeeded());
-        host.run(&["test", "-e", "/tmp/outran"]).fails();
+        assert_eq!(host.sh("ls /tmp").ok().text().matches("outran").count(), 0);
     }
 );
 
@@ -160,12 +183,6 @@ on_each_release!(
     }
 );
 
-/// The one session of these that has this id.
-fn leader(sessions: &[serde_json::Value], id: &str) -> String {
-    let session = sessions.iter().find(|session| session["id"] == id);
-    session.unwrap_or_else(|| panic!("no {id} in {sessions:?}"))["leader_pid"].to_string()
-}
-
 fn id(session: &serde_json::Value) -> String {
     session["id"].as_str().expect("an id").to_owned()
 }
@@ -179,10 +196,13 @@ on_each_release!(
         eventually(SOON, || host.sessions_of("alice").len() == 1);
         let row = |number: usize| host.sessions_of("alice")[number].clone();
         eventually(SOON, || row(0)["authenticator"] == format!("ssh:{fingerprint}"));
-        let tty = by_key.ask("tty; echo $XDG_SESSION_ID").ok();
+        let tty = by_key.ask("echo $XDG_SESSION_ID").ok();
         let first = row(0);
-        assert_eq!((&first["service"], &first["remote_host"], &first["user"]), (&"sshd".into(), &"127.0.0.1".into(), &"alice".into()));
-        assert_eq!(format!("/dev/{}\n{}", first["tty"].as_str().unwrap(), id(&first)), tty.text());
+        assert_eq!(
+            (&first["service"], &first["remote_host"], &first["user"]),
+            (&"sshd".into(), &"127.0.0.1".into(), &"alice".into())
+        );
+        assert_eq!(tty.text(), id(&first));
 
         let by_password = host.ssh("alice").password(&password_of("alice")).open();
         eventually(SOON, || host.sessions_of("alice").len() == 2 && row(1)["authenticator"] == "password");
@@ -215,7 +235,8 @@ on_each_release!(
 
 on_each_release!(
     fn one_session_or_all_are_ended(host: &Host) {
-        let (kept, other, third) = (host.ssh_session("alice"), host.ssh_session("alice"), host.ssh_session("alice"));
+        let (kept, other, third) =
+            (host.ssh_session("alice"), host.ssh_session("alice"), host.ssh_session("alice"));
         let own_id = |session: &Session| session.ask("echo $XDG_SESSION_ID").ok().text().to_owned();
         other.ask("setsid --fork sleep 7001 </dev/null >/dev/null 2>&1").ok();
         let ended = host.ask_lockdown(&["end-sessions", "alice", "--session", &own_id(&other)]);
@@ -226,7 +247,8 @@ on_each_release!(
         // sudo's session lies within another one, which goes on.
         third.send("sudo -n -u alice sleep 7002; echo third-'is back'");
         eventually(SOON, || runs(host, "sleep 7002") && host.sessions_of("alice").len() == 3);
-        let sudo = host.sessions_of("alice").iter().map(id).find(|id| id.starts_with("pam-")).expect("sudo's");
+        let sudo =
+            host.sessions_of("alice").iter().map(id).find(|id| id.starts_with("pam-")).expect("sudo's");
         host.lockdownctl(&["end-sessions", "alice", "--session", &sudo]).ok();
         third.wait_for("third-is back");
         assert!(!runs(host, "sleep 7002"));
@@ -249,9 +271,15 @@ on_each_release!(
 on_each_release!(
     fn a_login_that_is_on_its_way_does_not_come_alive(host: &Host) {
         // Our account check is done when the lock comes, whatever is slow after it.
-        for (phase, line) in [("account", "account optional pam_exec.so /root/slow"), ("session", "session optional pam_exec.so /root/slow")] {
+        for (phase, line) in [
+            ("account", "account optional pam_exec.so /root/slow"),
+            ("session", "session optional pam_exec.so /root/slow"),
+        ] {
             host.sh("printf '#!/bin/sh\\ntouch /run/waiting; exec sleep 2\\n' > /root/slow; chmod +x /root/slow; rm -f /run/waiting").ok();
-            host.sh(&format!("sed -i '/slow/d' /etc/pam.d/sshd; sed -i '/@include common-{phase}/a {line}' /etc/pam.d/sshd")).ok();
+            host.sh(&format!(
+                "sed -i '/slow/d' /etc/pam.d/sshd; sed -i '/@include common-{phase}/a {line}' /etc/pam.d/sshd"
+            ))
+            .ok();
             let login = host.ssh("alice").arg("-tt").start();
             let tunnel = host.ssh("alice").arg("-N").start();
             eventually(SOON, || host.run(&["test", "-e", "/run/waiting"]).succeeded());
@@ -270,7 +298,15 @@ on_each_release!(
 on_each_release!(
     fn a_session_that_passed_by_the_module_is_ended(host: &Host) {
         host.write("/etc/pam.d/nolock", "auth required pam_permit.so\naccount required pam_permit.so\nsession required pam_systemd.so class=user\n");
-        let start = ["systemd-run", "--quiet", "--unit=passed", "--property=PAMName=nolock", "--uid=alice", "sleep", "7001"];
+        let start = [
+            "systemd-run",
+            "--quiet",
+            "--unit=passed",
+            "--property=PAMName=nolock",
+            "--uid=alice",
+            "sleep",
+            "7001",
+        ];
         host.run(&start).ok();
         eventually(SOON, || host.sessions_of("alice").len() == 1);
         host.run(&["systemctl", "stop", "passed"]).ok();
@@ -282,5 +318,11 @@ on_each_release!(
         stays(A_WHILE, || hers(host).is_empty());
         let refused = host.events_about("alice", "session-refused");
         assert_eq!((refused.len(), &refused[0]["input"]["service"]), (1, &"nolock".into()), "{refused:?}");
+    }
+);
+on_releases!([bookworm]
+    fn scratch(host: &Host) {
+        host.run(&["systemd-run", "--quiet", "--uid=alice", "--unit=hers", "--property=Restart=always", "sleep", "7008"]).ok();
+        eprintln!("{}", host.sh("cat /proc/$(pgrep sleep)/cgroup; systemctl show hers -p User,UID,LoadState; (timeout 5 busctl monitor org.freedesktop.systemd1 > /tmp/mon &) ; sleep 0.5; lockdownctl lock alice; sleep 0.5; grep -aE 'Type=|MESSAGE|STRING|VARIANT|Member' /tmp/mon | head -150"));
     }
 );

@@ -3,57 +3,38 @@
 use tokio::sync::mpsc;
 use zbus::{Connection, object_server::InterfaceRef};
 
-use lockdown_dbus_api::{
-    OBJECT_PATH,
-    views::{ExpiryNotice, LockNotice, Session},
-};
+use lockdown_dbus_api::OBJECT_PATH;
 
 use super::manager::{Manager, ManagerSignals};
-
-/// A signal and the account it is about.
-#[derive(Clone, Debug)]
-pub enum Signal {
-    /// A lock was placed or updated.
-    AccountLocked(String, LockNotice),
-    /// A lock was lifted or has expired.
-    AccountUnlocked(String, LockNotice),
-    /// `valid_until` has passed.
-    AccountExpired(String, ExpiryNotice),
-    /// A session was opened.
-    SessionStarted(String, Session),
-    /// A session has ended.
-    SessionEnded(String, Session),
-    /// The configuration was read anew.
-    Reconfigured,
-}
+use crate::announcement::Announcement;
 
 /// Sends what comes out of the queue. A signal that cannot be sent is logged: nothing waits for it.
-pub async fn send_all(bus: Connection, mut queue: mpsc::UnboundedReceiver<Signal>) {
+pub async fn send_all(bus: Connection, mut queue: mpsc::UnboundedReceiver<Announcement>) {
     let interface = match bus.object_server().interface::<_, Manager>(OBJECT_PATH).await {
         Ok(interface) => interface,
         Err(error) => return tracing::error!("signals cannot be sent: {error}"),
     };
-    while let Some(signal) = queue.recv().await {
-        if let Err(error) = send(&interface, signal).await {
+    while let Some(announcement) = queue.recv().await {
+        if let Err(error) = send(&interface, announcement).await {
             tracing::warn!("a signal could not be sent: {error}");
         }
     }
 }
 
-async fn send(interface: &InterfaceRef<Manager>, signal: Signal) -> zbus::Result<()> {
-    match signal {
-        Signal::AccountLocked(user, lock) => {
+async fn send(interface: &InterfaceRef<Manager>, announcement: Announcement) -> zbus::Result<()> {
+    match announcement {
+        Announcement::AccountLocked(user, lock) => {
             interface.account_locked(&user, lock).await?;
             interface.get().await.locked_accounts_changed(interface.signal_emitter()).await
         }
-        Signal::AccountUnlocked(user, lock) => {
+        Announcement::AccountUnlocked(user, lock) => {
             interface.account_unlocked(&user, lock).await?;
             interface.get().await.locked_accounts_changed(interface.signal_emitter()).await
         }
-        Signal::AccountExpired(user, expiry) => interface.account_expired(&user, expiry).await,
-        Signal::SessionStarted(user, session) => interface.session_started(&user, session).await,
-        Signal::SessionEnded(user, session) => interface.session_ended(&user, session).await,
-        Signal::Reconfigured => {
+        Announcement::AccountExpired(user, expiry) => interface.account_expired(&user, expiry).await,
+        Announcement::SessionStarted(user, session) => interface.session_started(&user, session).await,
+        Announcement::SessionEnded(user, session) => interface.session_ended(&user, session).await,
+        Announcement::Reconfigured => {
             interface.get().await.lockdown_enabled_changed(interface.signal_emitter()).await
         }
     }

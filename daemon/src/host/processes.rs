@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, io::Read};
 
-use procfs::process::{Process, all_processes};
+use procfs::{
+    ProcessCGroup,
+    process::{Process, all_processes},
+};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// "No login": the loginuid of services (audit_getloginuid(3)).
@@ -134,13 +137,6 @@ fn facts(process: &Process) -> Option<Facts> {
     if status.state.starts_with('Z') {
         return None;
     }
-    let cgroup = process.cgroups().ok().and_then(|groups| {
-        groups
-            .0
-            .into_iter()
-            .find(|group| group.hierarchy == 0 || group.controllers.iter().any(|name| name == "name=systemd"))
-            .map(|group| group.pathname)
-    });
     Some(Facts {
         pid: u32::try_from(process.pid).ok()?,
         parent: u32::try_from(status.ppid).unwrap_or_default(),
@@ -148,9 +144,22 @@ fn facts(process: &Process) -> Option<Facts> {
         // A kernel without audit has no such file.
         loginuid: process.loginuid().unwrap_or(UNSET),
         audit_session: number_in(process, "sessionid").unwrap_or(UNSET),
-        cgroup: cgroup.unwrap_or_default(),
+        cgroup: process.cgroups().map(|groups| cgroup(groups.0)).unwrap_or_default(),
         title: process.cmdline().map(|words| words.join(" ")).unwrap_or_default(),
     })
+}
+
+/// Where systemd has put a process: in the unified hierarchy, or, where that is not what systemd uses (cgroup v1, where
+/// the process lies in its root), in systemd's own.
+fn cgroup(hierarchies: Vec<ProcessCGroup>) -> String {
+    let of_systemd = |group: &ProcessCGroup| group.controllers.iter().any(|name| name == "name=systemd");
+    let rank = |group: &ProcessCGroup| (group.pathname != "/", group.hierarchy == 0);
+    hierarchies
+        .into_iter()
+        .filter(|group| group.hierarchy == 0 || of_systemd(group))
+        .max_by_key(rank)
+        .map(|group| group.pathname)
+        .unwrap_or_default()
 }
 
 fn number_in(process: &Process, file: &str) -> Option<u32> {
@@ -223,6 +232,22 @@ mod tests {
         assert!(in_group("/user.slice/user-1000.slice"));
         assert!(!in_group("/user.slice/user-10000.slice/session-3.scope"));
         assert!(!in_group("/system.slice/ssh.service"));
+    }
+
+    #[test]
+    fn the_control_group_is_the_one_that_systemd_made() {
+        let group = |hierarchy, controller: &str, path: &str| ProcessCGroup {
+            hierarchy,
+            controllers: vec![controller.to_owned()],
+            pathname: path.to_owned(),
+        };
+        let service = "/system.slice/app.service";
+        let unified = vec![group(9, "name=systemd", "/"), group(8, "pids", "/x"), group(0, "", service)];
+        assert_eq!(cgroup(unified), service);
+        let legacy = vec![group(9, "name=systemd", service), group(8, "pids", "/x"), group(0, "", "/")];
+        assert_eq!(cgroup(legacy), service);
+        assert_eq!(cgroup(vec![group(0, "", "/")]), "/");
+        assert_eq!(cgroup(Vec::new()), "");
     }
 
     #[test]

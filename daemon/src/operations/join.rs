@@ -11,7 +11,7 @@ use lockdown_enforcement::{DenialKind, DenialReport, Phase, SessionReport, escap
 
 use super::sessions::{end_one, mark_ended, view};
 use crate::{
-    bus::signals::Signal,
+    announcement::Announcement,
     core::Core,
     domain::{
         event::{Action, Event, Outcome},
@@ -218,7 +218,7 @@ async fn put(core: &Arc<Core>, new: Session) {
         Err(error) => return tracing::error!("a session could not be recorded: {error}"),
     };
     if is_new {
-        core.emit(Signal::SessionStarted(session.account.clone(), view(&session)));
+        core.announce(Announcement::SessionStarted(session.account.clone(), view(&session)));
         if session.logind_id.is_none() && !watch_leader(core, &session) {
             gone(core, |open| open.row == session.row).await;
         }

@@ -6,7 +6,8 @@ use lockdown_dbus_api::{Error, options, views};
 
 use super::{protect::refuse_if_protected, sessions, view};
 use crate::{
-    bus::{caller::Caller, signals::Signal},
+    announcement::Announcement,
+    bus::caller::Caller,
     core::Core,
     domain::{
         account::Account,
@@ -53,7 +54,7 @@ pub async fn lock(
         expires_at: duration.map(clock::after),
     };
     let lock = put(core, caller, account, terms, input(&options)).await?;
-    core.emit(Signal::AccountLocked(account.name.clone(), view::lock_notice(&lock, true)));
+    core.announce(Announcement::AccountLocked(account.name.clone(), view::lock_notice(&lock, true)));
 
     let ended = if options.end_sessions.unwrap_or(settings.lock.end_sessions) {
         Some(sessions::end_everything(core, account, "lock").await)

@@ -4,7 +4,8 @@ use lockdown_dbus_api::{Error, options, views};
 use lockdown_enforcement::escape::escape;
 
 use crate::{
-    bus::{caller::Caller, signals::Signal},
+    announcement::Announcement,
+    bus::caller::Caller,
     core::Core,
     domain::{
         account::Account,
@@ -194,7 +195,7 @@ pub async fn mark_ended(core: &Core, session: &Session) -> Result<(), StoreError
         })
         .await?;
     if was_open {
-        core.emit(Signal::SessionEnded(session.account.clone(), view(session)));
+        core.announce(Announcement::SessionEnded(session.account.clone(), view(session)));
     }
     Ok(())
 }

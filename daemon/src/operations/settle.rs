@@ -4,7 +4,7 @@ use lockdown_dbus_api::views::{ExpiryNotice, LockNotice};
 
 use super::{sessions, view};
 use crate::{
-    bus::signals::Signal,
+    announcement::Announcement,
     core::Core,
     domain::{
         account::Account,
@@ -50,10 +50,10 @@ pub async fn settle(core: &Core) -> Result<(), StoreError> {
     for (account, lock, still_locked) in settled.unlocked {
         let notice =
             LockNotice { ended: Some("expired".to_owned()), ..view::lock_notice(&lock, still_locked) };
-        core.emit(Signal::AccountUnlocked(account, notice));
+        core.announce(Announcement::AccountUnlocked(account, notice));
     }
     for (name, uid, valid_until) in settled.expired {
-        core.emit(Signal::AccountExpired(name.clone(), ExpiryNotice { valid_until }));
+        core.announce(Announcement::AccountExpired(name.clone(), ExpiryNotice { valid_until }));
         let account = Account { name, uid, gid: u32::MAX, home: "/nonexistent".into() };
         sessions::end_everything(core, &account, "account-expired").await;
     }

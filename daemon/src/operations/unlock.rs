@@ -5,7 +5,8 @@ use lockdown_enforcement::escape::escape;
 
 use super::{lock::owner_for, view};
 use crate::{
-    bus::{caller::Caller, signals::Signal},
+    announcement::Announcement,
+    bus::caller::Caller,
     core::Core,
     domain::{
         account::Account,
@@ -59,7 +60,7 @@ pub async fn unlock(
     for lock in &lifted {
         let notice =
             views::LockNotice { ended: Some("lifted".to_owned()), ..view::lock_notice(lock, still_locked) };
-        core.emit(Signal::AccountUnlocked(account.name.clone(), notice));
+        core.announce(Announcement::AccountUnlocked(account.name.clone(), notice));
     }
     view::account(core, caller, account).await
 }

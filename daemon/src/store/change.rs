@@ -6,8 +6,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use lockdown_enforcement::{DenyDirectory, publish_all};
 
-use super::{StoreError, events};
-use crate::{domain::event::Event, enforce};
+use super::{StoreError, events, records::record_of};
+use crate::domain::event::Event;
 
 /// A transaction that knows which accounts' deny records it has to bring along.
 pub struct Change<'c> {
@@ -61,7 +61,7 @@ impl<'c> Change<'c> {
     fn commit(self) -> Result<(), StoreError> {
         let mut prepared = Vec::with_capacity(self.touched.len());
         for uid in self.touched {
-            let record = enforce::record_of(&self.transaction, uid)?;
+            let record = record_of(&self.transaction, uid)?;
             let file = self.directory.prepare(&record).map_err(|error| StoreError::Record { uid, error })?;
             prepared.push(file);
         }

@@ -10,6 +10,7 @@ mod change;
 pub mod events;
 pub mod locks;
 mod open;
+pub mod records;
 pub mod sessions;
 mod worker;
 

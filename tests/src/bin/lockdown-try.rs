@@ -26,7 +26,9 @@ fn main() -> ExitCode {
 
     if shell {
         chapter("A shell on the host: alice, bob and carol have accounts, `exit` ends the host");
-        println!("Try: ssh alice@localhost · lockdownctl status · lockdownctl lock alice · lockdownctl doctor\n");
+        println!(
+            "Try: ssh alice@localhost · lockdownctl status · lockdownctl lock alice · lockdownctl doctor\n"
+        );
         host.interact(&["bash", "--login"]);
     }
     ExitCode::SUCCESS
@@ -43,7 +45,8 @@ fn story(host: &Host) {
 
     chapter("Her laptop is stolen: lock her account");
     let message = "Your account is locked. Call the help desk: 555-0100.";
-    show(host, &format!("lockdownctl lock alice --for 1h --reason 'laptop stolen' --message '{message}'")).ok();
+    show(host, &format!("lockdownctl lock alice --for 1h --reason 'laptop stolen' --message '{message}'"))
+        .ok();
     for (name, session) in [("Her session", &alice), ("Her root shell", &root)] {
         session.wait_ended(SOON);
         println!("→ {name} has ended.");

@@ -11,7 +11,9 @@ use super::{
 };
 use crate::{client::Client, exit};
 
-const WIRE_IN: &str = "pam-auth-update --enable lockdown lockdown-session (without pam-auth-update: see authselect in the README)";
+/// Control fields of our lines: those of packaging/pam-configs, where README.md says why they are not `required`.
+const ACCOUNT_CONTROL: &str = "[success=ignore ignore=ignore module_unknown=ignore default=die]";
+const SESSION_CONTROL: &str = "[success=ok ignore=ignore module_unknown=ignore default=bad]";
 /// How long `sshd -T` may take.
 const SSHD_LIMIT: Duration = Duration::from_secs(10);
 /// Most names that a message lists.
@@ -64,7 +66,7 @@ fn phase(host: &Host, services: &[String], phase: Phase, modules: &mut Vec<Strin
             }
             Err(error) => (Coverage::Broken(error), vec![service.clone()]),
         };
-        let Some((level, problem, mend)) = judge(coverage, phase, service, &files) else {
+        let Some((level, problem, mend)) = judge(host, coverage, phase, service, &files) else {
             covered += 1;
             continue;
         };
@@ -99,6 +101,7 @@ fn phase(host: &Host, services: &[String], phase: Phase, modules: &mut Vec<Strin
 
 /// What is wrong with a stack: how bad, what, and what mends it. Skipped: the service has none.
 fn judge(
+    host: &Host,
     coverage: Coverage,
     phase: Phase,
     service: &str,
@@ -118,10 +121,21 @@ fn judge(
         Coverage::NoStack => (Level::Skipped, String::new(), String::new()),
         Coverage::Missing => {
             let mend = match shared {
-                Some(_) => WIRE_IN.to_owned(),
-                None => format!("add `{} required {MODULE}` to /etc/pam.d/{service}", phase.word()),
+                Some(_) if host.has_pam_auth_update() => {
+                    "pam-auth-update --enable lockdown lockdown-session".to_owned()
+                }
+                _ => wire_in(phase, place),
             };
             (severe, format!("does not run {MODULE}"), mend)
+        }
+        Coverage::DeniesEverybody => {
+            let mend = match shared {
+                Some(_) if host.has_pam_auth_update() => "pam-auth-update --enable unix".to_owned(),
+                _ => format!(
+                    "put the line of a module that says yes, such as pam_unix.so, into /etc/pam.d/{place}"
+                ),
+            };
+            (Level::Error, "lets nobody in, locked or not: no module of it says yes".to_owned(), mend)
         }
         Coverage::Bypassed(module) => {
             (severe, format!("{module} lets users past {MODULE}"), move_up(&module))
@@ -134,12 +148,29 @@ fn judge(
         Coverage::Ignored => (
             severe,
             format!("goes on when {MODULE} denies"),
-            format!("make the control field of {MODULE} `required` in /etc/pam.d/{place}"),
+            format!("make the control field of {MODULE} in /etc/pam.d/{place} `{}`", control(phase)),
         ),
         Coverage::Broken(error) => {
             (Level::Error, error, format!("mend /etc/pam.d/{service}: libpam refuses everybody meanwhile"))
         }
     })
+}
+
+fn control(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Account => ACCOUNT_CONTROL,
+        Phase::Session => SESSION_CONTROL,
+    }
+}
+
+/// Where our line of a phase goes: early enough that nothing lets users past it, and for sessions after pam_systemd.
+fn wire_in(phase: Phase, place: &str) -> String {
+    let (word, control) = (phase.word(), control(phase));
+    let position = match phase {
+        Phase::Account => "before",
+        Phase::Session => "after",
+    };
+    format!("put `{word} {control} {MODULE}` {position} the other {word} lines of /etc/pam.d/{place}")
 }
 
 fn named(services: &[String]) -> String {
@@ -184,7 +215,8 @@ pub(super) async fn sshd(host: &Host) -> Finding {
             CHECK,
             Level::Error,
             "sshd has UsePAM no: logins by key do not meet PAM",
-            "set `UsePAM yes` in /etc/ssh/sshd_config, then run: systemctl reload ssh",
+            // The first value that sshd reads is the one that counts: above any Include and Match.
+            "sed -i '1i UsePAM yes' /etc/ssh/sshd_config && systemctl reload ssh",
         ),
         Err(error) => Finding::new(
             CHECK,
@@ -237,7 +269,7 @@ pub(super) async fn daemon() -> Vec<Finding> {
     let version = match client.version().await {
         Ok(version) => version,
         Err(failure) => {
-            let mend = "systemctl restart lockdownd; journalctl -u lockdownd";
+            let mend = "systemctl unmask lockdownd && systemctl restart lockdownd || journalctl -u lockdownd";
             return vec![bus, Finding::new(DAEMON, Level::Error, failure.line(), mend)];
         }
     };
@@ -327,28 +359,62 @@ mod tests {
             ("etc/pam.d/sshd", "@include common-account\n"),
             ("etc/pam.d/login", "@include common-account\n"),
             ("etc/pam.d/vsftpd", "account required pam_unix.so\n"),
+            ("usr/sbin/pam-auth-update", ""),
         ]);
         assert_eq!(found.len(), 3, "{found:?}");
         assert_eq!(
             found[0],
             (
                 Level::Error,
-                format!(
-                    "pam-account: account stack of login, sshd: does not run pam_lockdown.so → {WIRE_IN}"
-                )
+                "pam-account: account stack of login, sshd: does not run pam_lockdown.so → pam-auth-update --enable \
+                 lockdown lockdown-session"
+                    .into()
             )
         );
         assert_eq!(
             found[1],
             (
                 Level::Error,
-                "pam-account: account stack of vsftpd: does not run pam_lockdown.so → add `account required \
-                 pam_lockdown.so` to /etc/pam.d/vsftpd"
+                "pam-account: account stack of vsftpd: does not run pam_lockdown.so → put `account [success=ignore \
+                 ignore=ignore module_unknown=ignore default=die] pam_lockdown.so` before the other account lines of \
+                 /etc/pam.d/vsftpd"
                     .into()
             )
         );
         assert_eq!(found[2].0, Level::Error);
         assert!(found[2].1.starts_with("pam-module: pam_lockdown.so is not installed"), "{found:?}");
+    }
+
+    #[test]
+    fn the_lines_it_advises_are_those_of_the_package() {
+        for (profile, phase) in [("lockdown", Phase::Account), ("lockdown-session", Phase::Session)] {
+            let path = format!("{}/../packaging/pam-configs/{profile}", env!("CARGO_MANIFEST_DIR"));
+            let text = std::fs::read_to_string(&path).unwrap();
+            let words: Vec<_> = text.lines().last().unwrap().split_whitespace().collect();
+            assert_eq!(words.join(" "), format!("{} {MODULE}", control(phase)), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_lets_nobody_in_is_an_error() {
+        let found = findings(&[
+            (
+                "etc/pam.d/common-account",
+                "account [success=ignore default=die] pam_lockdown.so\naccount requisite pam_deny.so\n",
+            ),
+            ("etc/pam.d/sshd", "@include common-account\n"),
+            ("usr/sbin/pam-auth-update", ""),
+            SO,
+        ]);
+        assert_eq!(
+            found[0],
+            (
+                Level::Error,
+                "pam-account: account stack of sshd: lets nobody in, locked or not: no module of it says yes → \
+                 pam-auth-update --enable unix"
+                    .into()
+            )
+        );
     }
 
     #[test]

@@ -15,6 +15,8 @@ const MOST_SERVICES: usize = 1_000;
 const PAM_DIRECTORIES: [&str; 2] = ["etc/pam.d", "usr/lib/pam.d"];
 /// Directories that hold architecture directories or a `security` of their own.
 const LIBRARY_DIRECTORIES: [&str; 4] = ["usr/lib", "lib", "usr/lib64", "lib64"];
+/// Debian's tool that writes the PAM files which services share.
+const PAM_AUTH_UPDATE: &str = "usr/sbin/pam-auth-update";
 /// Where sshd is installed.
 const SSHD: [&str; 3] = ["usr/sbin/sshd", "usr/local/sbin/sshd", "usr/bin/sshd"];
 /// The daemon's socket for the login path.
@@ -94,6 +96,12 @@ impl Host {
             let nested = fs::read_dir(&directory).into_iter().flatten().flatten().map(|entry| entry.path());
             std::iter::once(directory).chain(nested).any(|base| base.join("security").join(module).is_file())
         })
+    }
+
+    /// Whether the PAM files which services share are written by pam-auth-update(8).
+    #[must_use]
+    pub fn has_pam_auth_update(&self) -> bool {
+        self.root.join(PAM_AUTH_UPDATE).is_file()
     }
 
     /// The absolute path of sshd, if it is installed.

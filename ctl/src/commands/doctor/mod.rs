@@ -45,7 +45,7 @@ enum Level {
     Skipped,
     /// Worth a look: a lock is enforced all the same.
     Warning,
-    /// A lock is not enforced everywhere.
+    /// A lock is not enforced everywhere, or nobody can log in.
     Error,
 }
 

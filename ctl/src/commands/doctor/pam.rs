@@ -76,6 +76,8 @@ pub enum Coverage {
     BypassedIfPasswordExpired(String),
     /// The control field of our line makes its denial count for nothing.
     Ignored,
+    /// Nobody gets past this stack, locked or not: no module of it says yes, or `pam_deny` is not jumped over.
+    DeniesEverybody,
     /// The stack cannot be put together, and libpam refuses everybody.
     Broken(String),
 }
@@ -261,6 +263,40 @@ impl Action {
 /// How well our module covers a stack.
 #[must_use]
 pub fn coverage(steps: &[Step]) -> Coverage {
+    match our_part(steps) {
+        Coverage::Covered if outcome(steps) != Some(true) => Coverage::DeniesEverybody,
+        other => other,
+    }
+}
+
+/// What a stack comes to when every module says yes but `pam_deny`, which never does: `None` if nothing in it counts.
+/// After `_pam_dispatch_aux` of libpam: a jump counts for nothing by itself.
+fn outcome(steps: &[Step]) -> Option<bool> {
+    let (mut passed, mut index) = (None, 0);
+    while let Some(step) = steps.get(index) {
+        index += 1;
+        let action = match step {
+            Step::Module { control, module } if file_name(module) == "pam_deny.so" => control.perm_denied,
+            Step::Module { control, .. } => control.success,
+            Step::Substack(steps) => match outcome(steps) {
+                Some(true) => Action::Ok,
+                Some(false) => Action::Bad,
+                None => Action::Ignore,
+            },
+        };
+        match action {
+            Action::Ok => passed = Some(true),
+            Action::Done => return Some(true),
+            Action::Bad => return Some(false),
+            Action::Jump(steps) => index = index.saturating_add(steps),
+            Action::Ignore => {}
+        }
+    }
+    passed
+}
+
+/// The first line of ours that denies, or else what keeps the last one from it.
+fn our_part(steps: &[Step]) -> Coverage {
     if steps.is_empty() {
         return Coverage::NoStack;
     }
@@ -275,7 +311,7 @@ pub fn coverage(steps: &[Step]) -> Coverage {
                 }
             }
             Step::Module { .. } => continue,
-            Step::Substack(steps) => match coverage(steps) {
+            Step::Substack(steps) => match our_part(steps) {
                 Coverage::NoStack | Coverage::Missing => continue,
                 inner => inner,
             },
@@ -324,7 +360,11 @@ pub fn ours(steps: &[Step]) -> Vec<String> {
 }
 
 fn is_ours(module: &str) -> bool {
-    module.rsplit('/').next() == Some(MODULE)
+    file_name(module) == MODULE
+}
+
+fn file_name(module: &str) -> &str {
+    module.rsplit('/').next().unwrap_or(module)
 }
 
 #[cfg(test)]
@@ -453,11 +493,32 @@ account required pam_lockdown.so
             "[success=ok new_authtok_reqd=ok ignore=ignore default=bad]",
         ] {
             assert_eq!(
-                account(&format!("account {control} pam_lockdown.so")),
+                account(&format!("account {control} pam_lockdown.so\naccount required pam_unix.so")),
                 Coverage::Covered,
                 "{control}"
             );
         }
+    }
+
+    #[test]
+    fn a_stack_that_denies_everybody() {
+        let ours =
+            "account [success=ignore ignore=ignore module_unknown=ignore default=die] pam_lockdown.so\n";
+        let fallback = "account requisite pam_deny.so\naccount required pam_permit.so\n";
+        let unix = "account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so\n";
+        assert_eq!(account(&format!("{ours}{fallback}")), Coverage::DeniesEverybody);
+        assert_eq!(account(&format!("{ours}{unix}{fallback}")), Coverage::Covered);
+        // Nothing says yes.
+        assert_eq!(account(ours), Coverage::DeniesEverybody);
+        assert_eq!(account(&format!("{ours}account required pam_unix.so")), Coverage::Covered);
+        let inner = format!("{ours}{fallback}");
+        assert_eq!(
+            covered(&[
+                ("service", "account substack inner\naccount required pam_unix.so"),
+                ("inner", &inner)
+            ]),
+            Coverage::DeniesEverybody
+        );
     }
 
     #[test]

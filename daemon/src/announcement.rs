@@ -1,0 +1,20 @@
+//! What the world is told; `bus::signals` sends it.
+
+use lockdown_dbus_api::views::{ExpiryNotice, LockNotice, Session};
+
+/// What happened, and to which account.
+#[derive(Clone, Debug)]
+pub enum Announcement {
+    /// A lock was placed or updated.
+    AccountLocked(String, LockNotice),
+    /// A lock was lifted or has expired.
+    AccountUnlocked(String, LockNotice),
+    /// `valid_until` has passed.
+    AccountExpired(String, ExpiryNotice),
+    /// A session was opened.
+    SessionStarted(String, Session),
+    /// A session has ended.
+    SessionEnded(String, Session),
+    /// The configuration was read anew.
+    Reconfigured,
+}
