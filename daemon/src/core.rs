@@ -32,6 +32,7 @@ pub struct Core {
     pub boot_id: String,
     settings: RwLock<Arc<Settings>>,
     nss: Nss,
+    nss_for_others: Nss,
     announcements: mpsc::UnboundedSender<Announcement>,
 }
 
@@ -49,8 +50,9 @@ impl Core {
         let (announcements, queue) = mpsc::unbounded_channel();
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned();
         let nss = Nss::new(settings.nss.timeout);
+        let nss_for_others = Nss::new(settings.nss.timeout);
         let settings = RwLock::new(Arc::new(settings));
-        Ok((Self { store, directory, bus, boot_id, settings, nss, announcements }, queue))
+        Ok((Self { store, directory, bus, boot_id, settings, nss, nss_for_others, announcements }, queue))
     }
 
     /// The configuration as it is now.
@@ -69,6 +71,13 @@ impl Core {
     #[must_use]
     pub fn nss(&self) -> Nss {
         self.nss.with_limit(self.settings().nss.timeout)
+    }
+
+    /// NSS for a call of this uid. What others make hang takes no look-up away from root and the daemon itself.
+    #[must_use]
+    pub fn nss_for(&self, uid: u32) -> Nss {
+        let nss = if uid == 0 { &self.nss } else { &self.nss_for_others };
+        nss.with_limit(self.settings().nss.timeout)
     }
 
     /// Lowest uid of an ordinary account.

@@ -40,7 +40,7 @@ impl Manager {
         user: &str,
     ) -> Result<(Caller, account::Account), Error> {
         let caller = self.caller(header).await?;
-        let account = resolve(&self.core, user).await?;
+        let account = resolve(&self.core, &caller, user).await?;
         authorize(&self.core.bus, header, &caller, Some(account.uid)).await?;
         Ok((caller, account))
     }
@@ -148,12 +148,15 @@ impl Manager {
         // The trail outlives the account: root may ask about one that is gone.
         let uid = match &filter.user {
             Some(user) if caller.uid == 0 => {
-                filter.user =
-                    Some(resolve(&self.core, user).await.map_or_else(|_| user.clone(), |found| found.name));
+                filter.user = Some(
+                    resolve(&self.core, &caller, user)
+                        .await
+                        .map_or_else(|_| user.clone(), |found| found.name),
+                );
                 None
             }
             Some(user) => {
-                let account = resolve(&self.core, user).await?;
+                let account = resolve(&self.core, &caller, user).await?;
                 filter.user = Some(account.name);
                 Some(account.uid)
             }

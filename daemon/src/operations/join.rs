@@ -141,7 +141,7 @@ pub async fn opened(core: &Arc<Core>, report: SessionReport, leader: u32) {
         uid: report.uid,
         logind_id,
         service: report.service,
-        tty: report.tty.map(|tty| tty.trim_start_matches("/dev/").to_owned()).unwrap_or_default(),
+        tty: report.tty.as_deref().map(terminal).unwrap_or_default(),
         remote_host: report.remote_host.unwrap_or_default(),
         leader_pid: leader,
         authenticator: report.auth_info.as_deref().map(sshd::authenticator).unwrap_or_default(),
@@ -149,6 +149,15 @@ pub async fn opened(core: &Arc<Core>, report: SessionReport, leader: u32) {
         ..Session::default()
     };
     put(core, new).await;
+}
+
+/// The terminal in `PAM_TTY`, without `/dev/`. sshd and cron have none to name and put their own names there, as
+/// pam_systemd(8) knows, too.
+fn terminal(pam_tty: &str) -> String {
+    match pam_tty {
+        "ssh" | "cron" => String::new(),
+        name => name.trim_start_matches("/dev/").to_owned(),
+    }
 }
 
 /// A report of the login path that a session was closed.
@@ -219,7 +228,12 @@ async fn put(core: &Arc<Core>, new: Session) {
     };
     if is_new {
         core.announce(Announcement::SessionStarted(session.account.clone(), view(&session)));
-        if session.logind_id.is_none() && !watch_leader(core, &session) {
+        // A short session may have ended before it had a row to close.
+        let alive = match &session.logind_id {
+            Some(id) => logind::get(&core.bus, id).await.is_ok(),
+            None => watch_leader(core, &session),
+        };
+        if !alive {
             gone(core, |open| open.row == session.row).await;
         }
         if denied && session.uid != 0 {
@@ -271,4 +285,17 @@ fn watch_leader(core: &Arc<Core>, session: &Session) -> bool {
         }
     });
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::terminal;
+
+    #[test]
+    fn what_only_fills_the_place_of_a_terminal_is_none() {
+        assert_eq!(terminal("ssh"), "");
+        assert_eq!(terminal("cron"), "");
+        assert_eq!(terminal("/dev/pts/3"), "pts/3");
+        assert_eq!(terminal("tty1"), "tty1");
+    }
 }

@@ -4,9 +4,10 @@ use lockdown_dbus_api::Error;
 use lockdown_enforcement::escape::escape;
 
 use crate::{
+    bus::caller::Caller,
     core::Core,
     domain::account::{Account, Reference},
-    host::nss::NssError,
+    host::nss::{Nss, NssError},
     store::{StoreError, accounts},
 };
 
@@ -15,15 +16,16 @@ use crate::{
 /// # Errors
 /// `InvalidArgument` if it cannot name any, `NoSuchAccount`, and `Failed` if NSS gives no answer about an account
 /// that the store does not know either.
-pub async fn resolve(core: &Core, text: &str) -> Result<Account, Error> {
+pub async fn resolve(core: &Core, caller: &Caller, text: &str) -> Result<Account, Error> {
     let reference = Reference::parse(text).map_err(|error| Error::InvalidArgument(error.to_string()))?;
     let missing = || Error::NoSuchAccount(format!("no account is called {}", escape(text)));
+    let nss = core.nss_for(caller.uid);
     match reference {
-        Reference::Uid(uid) => match core.nss().by_uid(uid).await {
+        Reference::Uid(uid) => match nss.by_uid(uid).await {
             Ok(account) => account.ok_or_else(missing),
             Err(error) => stored_by_uid(core, uid, error).await,
         },
-        Reference::Name(name) => by_name(core, &name).await?.ok_or_else(missing),
+        Reference::Name(name) => by_name(core, &nss, &name).await?.ok_or_else(missing),
         Reference::Identifier { kind, value } => {
             let name = core
                 .store
@@ -34,13 +36,13 @@ pub async fn resolve(core: &Core, text: &str) -> Result<Account, Error> {
                 .ok_or_else(|| {
                     Error::NoSuchAccount(format!("no account has the identifier {}", escape(text)))
                 })?;
-            by_name(core, &name).await?.ok_or_else(missing)
+            by_name(core, &nss, &name).await?.ok_or_else(missing)
         }
     }
 }
 
-async fn by_name(core: &Core, name: &str) -> Result<Option<Account>, Error> {
-    match core.nss().by_name(name).await {
+async fn by_name(core: &Core, nss: &Nss, name: &str) -> Result<Option<Account>, Error> {
+    match nss.by_name(name).await {
         Ok(account) => Ok(account),
         Err(error) => stored_by_name(core, name, error).await.map(Some),
     }

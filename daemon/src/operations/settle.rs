@@ -1,5 +1,7 @@
 //! What time does: locks end and accounts expire. The login path needs nobody for that; this tells the world.
 
+use std::sync::Arc;
+
 use lockdown_dbus_api::views::{ExpiryNotice, LockNotice};
 
 use super::{sessions, view};
@@ -24,7 +26,7 @@ struct Settled {
 ///
 /// # Errors
 /// [`StoreError`]; tried again at the next change or deadline.
-pub async fn settle(core: &Core) -> Result<(), StoreError> {
+pub async fn settle(core: &Arc<Core>) -> Result<(), StoreError> {
     let settled = core
         .store
         .write(|change| {
@@ -55,7 +57,9 @@ pub async fn settle(core: &Core) -> Result<(), StoreError> {
     for (name, uid, valid_until) in settled.expired {
         core.announce(Announcement::AccountExpired(name.clone(), ExpiryNotice { valid_until }));
         let account = Account { name, uid, gid: u32::MAX, home: "/nonexistent".into() };
-        sessions::end_everything(core, &account, "account-expired").await;
+        // A sweep takes its time; the next deadline does not wait for it.
+        let core = Arc::clone(core);
+        tokio::spawn(async move { sessions::end_everything(&core, &account, "account-expired").await });
     }
     Ok(())
 }
@@ -64,7 +68,7 @@ pub async fn settle(core: &Core) -> Result<(), StoreError> {
 const RETRY: Time = 10;
 
 /// Settles at every deadline in the store, for as long as the daemon runs.
-pub async fn settle_forever(core: &Core, mut alarm: Alarm) {
+pub async fn settle_forever(core: &Arc<Core>, mut alarm: Alarm) {
     let mut changes = core.store.changes();
     loop {
         // Before the deadline is read: a change that comes in between wakes the wait below.

@@ -31,7 +31,7 @@ pub enum StoreError {
     #[error("{0}")]
     Unusable(String),
     /// SQLite says no: disk full, I/O error.
-    #[error("the store could not be changed, nothing was: {0}")]
+    #[error("the store says: {0}; nothing was changed")]
     Sqlite(#[from] rusqlite::Error),
     /// The deny record could not be written; the transaction was rolled back.
     #[error("the deny record of uid {uid} could not be written, nothing was changed: {error}")]
