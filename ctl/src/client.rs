@@ -12,7 +12,7 @@ use lockdown_dbus_api::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use zbus::{
-    DynamicTuple, DynamicType, MatchRule, MessageStream, Type, connection,
+    DynamicTuple, DynamicType, MatchRule, MessageStream, Type, connection, fdo,
     message::Type as MessageType,
     proxy::{CacheProperties, MethodFlags},
 };
@@ -24,6 +24,10 @@ use crate::{
 
 /// How long the daemon may be silent.
 const SILENCE: Duration = Duration::from_secs(25);
+/// How long the daemon may take to start before somebody looks whether it has failed to.
+const START: Duration = Duration::from_secs(1);
+/// `lockdownd.service`, as systemd has it on the bus.
+const SERVICE: &str = "/org/freedesktop/systemd1/unit/lockdownd_2eservice";
 /// How long a call may take while the daemon shows signs of life: ending sessions five minutes if it is configured so
 /// (`[sessions] end_timeout`), and somebody may have to type a password first.
 const LONGEST: Duration = Duration::from_secs(600);
@@ -72,7 +76,35 @@ impl Client {
                 }
             }
         };
+        let answer = self.unless_failed(answer);
         tokio::time::timeout(LONGEST, answer).await.unwrap_or(Err(Failure::NoAnswer(LONGEST.as_secs())))
+    }
+
+    /// Waits for an answer, but not for that of a daemon that cannot be started: the bus would wait for it much longer.
+    async fn unless_failed<T>(&self, answer: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let mut answer = pin!(answer);
+        if let Ok(answer) = tokio::time::timeout(START, &mut answer).await {
+            return answer;
+        }
+        // Without systemd there is nobody to say so.
+        if self.service_has_failed().await.unwrap_or(false) {
+            let why = "its service has failed".to_owned();
+            return Err(zbus::Error::FDO(Box::new(fdo::Error::ServiceUnknown(why))).into());
+        }
+        answer.await
+    }
+
+    async fn service_has_failed(&self) -> zbus::Result<bool> {
+        let connection = self.proxy.inner().connection();
+        let service = fdo::PropertiesProxy::builder(connection)
+            .destination("org.freedesktop.systemd1")
+            .path(SERVICE)
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await?;
+        let unit = "org.freedesktop.systemd1.Unit".try_into()?;
+        let state = service.get(unit, "ActiveState").await?;
+        Ok(String::try_from(state)? == "failed")
     }
 
     /// Whether the daemon takes calls at all, while one of them is long in coming back.
@@ -175,7 +207,7 @@ impl Client {
     ///
     /// The daemon cannot be reached; so for all properties.
     pub async fn version(&self) -> Result<String, Failure> {
-        within(SILENCE, self.proxy.version()).await
+        self.unless_failed(within(SILENCE, self.proxy.version())).await
     }
 
     /// The property `LockdownEnabled`.
@@ -184,7 +216,7 @@ impl Client {
     ///
     /// As [`Self::version`].
     pub async fn lockdown_enabled(&self) -> Result<bool, Failure> {
-        within(SILENCE, self.proxy.lockdown_enabled()).await
+        self.unless_failed(within(SILENCE, self.proxy.lockdown_enabled())).await
     }
 
     /// The property `LockedAccounts`.
@@ -193,7 +225,7 @@ impl Client {
     ///
     /// As [`Self::version`].
     pub async fn locked_accounts(&self) -> Result<u32, Failure> {
-        within(SILENCE, self.proxy.locked_accounts()).await
+        self.unless_failed(within(SILENCE, self.proxy.locked_accounts())).await
     }
 
     /// Every signal of the interface, from now on.

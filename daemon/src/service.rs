@@ -93,6 +93,9 @@ pub async fn run() -> Result<(), ServiceError> {
         }
     }
     tell_systemd(&[NotifyState::Stopping]);
+    if let Err(error) = core.store.checkpoint().await {
+        tracing::warn!("the write-ahead log of the database stays: {error}");
+    }
     Ok(())
 }
 

@@ -41,7 +41,7 @@ pub struct AccountFilter {
     pub expired: Option<bool>,
     /// Only accounts that a lockdown has deactivated, or only the others.
     pub deactivated: Option<bool>,
-    /// With system accounts (uid below UID_MIN of login.defs); absent = without.
+    /// With system accounts (uid below UID_MIN of login.defs, and nobody); absent = without.
     pub system: Option<bool>,
 }
 

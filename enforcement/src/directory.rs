@@ -125,10 +125,8 @@ impl DenyDirectory {
     }
 
     fn create_temporary(&self, uid: u32) -> io::Result<(File, PathBuf)> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         loop {
-            let unique = NEXT.fetch_add(1, Ordering::Relaxed);
-            let path = self.path.join(format!(".{uid}.{}-{unique}.tmp", process::id()));
+            let path = self.path.join(format!(".{uid}.{}-{}.tmp", process::id(), unique()));
             match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
                 // Left behind by an earlier process of the same pid.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -236,6 +234,9 @@ impl Prepared {
     }
 
     fn put_in_place(&mut self) -> io::Result<()> {
+        if self.path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+            self.move_directory_aside()?;
+        }
         match &self.temporary {
             None => remove_if_present(&self.path).map(drop),
             Some(temporary) => {
@@ -244,6 +245,13 @@ impl Prepared {
                 Ok(())
             }
         }
+    }
+
+    /// A directory can neither be replaced by a record nor removed as one. Whatever is in it is kept: it is not ours.
+    fn move_directory_aside(&self) -> io::Result<()> {
+        let mut aside = self.path.clone().into_os_string();
+        aside.push(format!(".aside.{}-{}", process::id(), unique()));
+        std::fs::rename(&self.path, aside)
     }
 }
 
@@ -271,6 +279,12 @@ pub fn publish_all(prepared: Vec<Prepared>) -> io::Result<()> {
         outcome = outcome.and(sync(&directory));
     }
     outcome
+}
+
+/// A number that this process has not given before.
+fn unique() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 fn remove_if_present(path: &Path) -> io::Result<bool> {
@@ -313,6 +327,21 @@ mod tests {
 
     fn emptied(uid: u32) -> Record {
         Record { locks: vec![], ..locked(uid) }
+    }
+
+    #[test]
+    fn a_directory_in_the_place_of_a_record_gives_way_and_keeps_its_content() {
+        let (_scratch, deny) = directory();
+        for record in [locked(1000), emptied(1000)] {
+            std::fs::create_dir(deny.record_path(1000)).unwrap();
+            std::fs::write(deny.record_path(1000).join("file"), "content").unwrap();
+            deny.prepare(&record).unwrap().publish().unwrap();
+            assert_eq!(deny.read(1000).unwrap(), Some(record).filter(|record| !record.is_empty()));
+            let aside = deny.list().unwrap().foreign.pop_first().unwrap();
+            assert_eq!(std::fs::read(deny.path().join(&aside).join("file")).unwrap(), b"content");
+            std::fs::remove_dir_all(deny.path().join(aside)).unwrap();
+            deny.remove(1000).unwrap();
+        }
     }
 
     #[test]

@@ -23,12 +23,7 @@ fn one_line(output: Output) -> Output {
 
 /// Whether an account is locked, by the daemon's word.
 fn is_locked(host: &Host, user: &str) -> bool {
-    json(host, &["status", user])["locked"] == true
-}
-
-fn json(host: &Host, args: &[&str]) -> Value {
-    let output = host.command(&[&["lockdownctl", "--json"], args].concat()).run().ok();
-    serde_json::from_str(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output}"))
+    host.ask_lockdown(&["status", user])["locked"] == true
 }
 
 #[track_caller]
@@ -41,13 +36,13 @@ fn keys(value: &Value, documented: &[&str]) {
 
 on_each_release!(
     fn exit_codes(host: &Host) {
-        let lock = |users: &[&str]| one_line(host.run(&[&["lockdownctl", "lock"], users].concat()));
+        let lock = |users: &[&str]| one_line(host.lockdownctl(&[&["lock"], users].concat()));
         for protected in ["root", "nobody", "www-data", "daemon", "uid:0"] {
             lock(&[protected]).code(REFUSED).says("is protected");
         }
         lock(&["mallory"]).code(NOT_FOUND).says("no account is called mallory");
         lock(&["uid:4000000"]).code(NOT_FOUND);
-        one_line(host.run(&["lockdownctl", "end-sessions", "alice", "--session", "c99"])).code(NOT_FOUND);
+        one_line(host.lockdownctl(&["end-sessions", "alice", "--session", "c99"])).code(NOT_FOUND);
         lock(&["alice", "--until", "14:00", "--for", "1h"]).code(USAGE).says("--until").says("--for");
         lock(&["alice", "--for", "soon"]).code(USAGE);
         lock(&[]).code(USAGE);
@@ -56,7 +51,7 @@ on_each_release!(
         lock(&["alice", "mallory", "bob"]).code(FAILED).says("mallory");
         assert!(is_locked(host, "alice") && is_locked(host, "bob"));
         lock(&["root", "nobody"]).code(REFUSED);
-        host.run(&["lockdownctl", "unlock", "alice", "bob"]).ok();
+        host.lockdownctl(&["unlock", "alice", "bob"]).ok();
         assert!(!is_locked(host, "alice") && !is_locked(host, "bob"));
 
         // Who may not is told so at once, with or without a session.
@@ -84,18 +79,18 @@ on_each_release!(
         as_root("lockdownctl lock bob").ok();
         assert!(is_locked(host, "bob") && !is_locked(host, "carol"));
 
-        host.run(&["lockdownctl", "lock", "carol", "--for", "1h"]).ok();
-        host.run(&["lockdownctl", "unlock", "carol"]).ok();
+        host.lockdownctl(&["lock", "carol", "--for", "1h"]).ok();
+        host.lockdownctl(&["unlock", "carol"]).ok();
         // Now root has no way in, and carol is the only one in group sudo.
         host.run(&["passwd", "--lock", "root"]).ok();
         host.run(&["rm", "/root/.ssh/authorized_keys"]).ok();
-        one_line(host.run(&["lockdownctl", "lock", "carol"])).code(REFUSED).says("administer this host");
+        one_line(host.lockdownctl(&["lock", "carol"])).code(REFUSED).says("administer this host");
         host.run(&["usermod", "--append", "--groups", "sudo", "bob"]).ok();
         // bob is locked: he is no way in either.
-        host.run(&["lockdownctl", "lock", "carol"]).code(REFUSED);
-        host.run(&["lockdownctl", "unlock", "bob"]).ok();
-        host.run(&["lockdownctl", "lock", "carol"]).ok();
-        host.run(&["lockdownctl", "lock", "bob"]).code(REFUSED);
+        host.lockdownctl(&["lock", "carol"]).code(REFUSED);
+        host.lockdownctl(&["unlock", "bob"]).ok();
+        host.lockdownctl(&["lock", "carol"]).ok();
+        host.lockdownctl(&["lock", "bob"]).code(REFUSED);
     }
 );
 
@@ -105,7 +100,9 @@ on_each_release!(
         alice.run("lockdownctl status alice").ok().says("alice (uid 1000)").says("unlocked");
         alice.run("lockdownctl sessions alice").ok().says("sshd");
         alice.run("lockdownctl events --user alice").ok().says("session-start");
-        for asks in ["status bob", "status", "accounts", "sessions", "sessions bob", "events", "end-sessions alice"] {
+        for asks in
+            ["status bob", "status", "accounts", "sessions", "sessions bob", "events", "end-sessions alice"]
+        {
             one_line(alice.run(&format!("lockdownctl {asks}"))).code(NOT_AUTHORIZED);
         }
     }
@@ -119,8 +116,11 @@ on_each_release!(
         carol.send(&password_of("carol"));
         carol.wait_for("ended=0");
         assert!(is_locked(host, "alice"));
-        let event = &json(host, &["events", "--user", "alice", "--action", "lock"])[0];
-        assert_eq!((&event["caller"]["name"], &event["caller"]["loginuid"]), (&"carol".into(), &"1002".into()));
+        let event = &host.ask_lockdown(&["events", "--user", "alice", "--action", "lock"])[0];
+        assert_eq!(
+            (&event["caller"]["name"], &event["caller"]["loginuid"]),
+            (&"carol".into(), &"1002".into())
+        );
 
         carol.send("lockdownctl unlock alice; echo again=$?");
         carol.wait_for("assword:");
@@ -135,16 +135,27 @@ on_each_release!(
 on_each_release!(
     fn tables_and_json(host: &Host) {
         let _alice = host.ssh_session("alice");
-        host.run(&["lockdownctl", "lock", "bob", "--for", "1h", "--reason", "stolen laptop", "--message", "Call us."])
-            .ok()
-            .says("in 1 h");
+        host.lockdownctl(&[
+            "lock",
+            "bob",
+            "--for",
+            "1h",
+            "--reason",
+            "stolen laptop",
+            "--message",
+            "Call us.",
+        ])
+        .ok()
+        .says("in 1 h");
         let columns = |args: &[&str], header: &str, row: &str| {
-            let table = host.run(&[&["lockdownctl"], args].concat()).ok();
+            let table = host.lockdownctl(args).ok();
             let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(table.stdout.lines().any(|line| words(line) == header), "no header {header:?}: {table}");
             assert!(table.stdout.lines().any(|line| words(line).starts_with(row)), "no row {row:?}: {table}");
             // Columns stand below each other, and nothing is coloured where there is no terminal.
-            assert!(!table.stdout.contains('\u{1b}') && table.stdout.lines().all(|line| line == line.trim_end()));
+            assert!(
+                !table.stdout.contains('\u{1b}') && table.stdout.lines().all(|line| line == line.trim_end())
+            );
         };
         columns(&["status"], "Locked 1 account", "bob 1001 locked in 1 h");
         columns(&["status", "bob"], "Locks", "Reason stolen laptop");
@@ -153,32 +164,48 @@ on_each_release!(
         columns(
             &["sessions"],
             "SESSION USER SERVICE TTY FROM PID STARTED AUTHENTICATOR",
-            &format!("{} alice sshd", json(host, &["sessions"])[0]["id"].as_str().expect("an id")),
+            &format!("{} alice sshd", host.ask_lockdown(&["sessions"])[0]["id"].as_str().expect("an id")),
         );
 
         let lock = ["id", "owner", "reason", "message", "created_at", "created_by", "expires_at"];
         let account = [
-            "name", "uid", "locked", "locked_until", "deactivated", "expired", "valid_until", "protected",
-            "password_usable", "failed_attempts", "last_sign_in", "locks", "sessions",
+            "name",
+            "uid",
+            "locked",
+            "locked_until",
+            "deactivated",
+            "expired",
+            "valid_until",
+            "protected",
+            "password_usable",
+            "failed_attempts",
+            "last_sign_in",
+            "locks",
+            "sessions",
         ];
         let session =
             ["id", "user", "service", "tty", "remote_host", "leader_pid", "started", "authenticator"];
-        let bob = json(host, &["status", "bob"]);
+        let bob = host.ask_lockdown(&["status", "bob"]);
         keys(&bob, &account);
         keys(&bob["locks"][0], &lock);
         assert_eq!(bob["locks"][0]["message"], "Call us.");
-        keys(&json(host, &["status"]), &["version", "lockdown_enabled", "locked_accounts", "accounts"]);
-        keys(&json(host, &["accounts", "--locked"])[0], &account);
-        assert_eq!(json(host, &["accounts", "--locked"]).as_array().map(Vec::len), Some(1));
-        keys(&json(host, &["sessions"])[0], &session);
         keys(
-            &json(host, &["events"])[0],
-            &["id", "time", "action", "severity", "user", "target", "owner", "reason", "outcome", "error", "caller", "input"],
+            &host.ask_lockdown(&["status"]),
+            &["version", "lockdown_enabled", "locked_accounts", "accounts"],
+        );
+        keys(&host.ask_lockdown(&["accounts", "--locked"])[0], &account);
+        assert_eq!(host.ask_lockdown(&["accounts", "--locked"]).as_array().map(Vec::len), Some(1));
+        keys(&host.ask_lockdown(&["sessions"])[0], &session);
+        keys(
+            &host.ask_lockdown(&["events"])[0],
+            &[
+                "id", "time", "action", "severity", "user", "target", "owner", "reason", "outcome", "error",
+                "caller", "input",
+            ],
         );
         // Failures are JSON too, beside the line on stderr.
-        let failure = host.run(&["lockdownctl", "--json", "status", "mallory"]).code(NOT_FOUND);
-        let failure: Value = serde_json::from_str(&failure.stdout).expect("JSON");
-        assert_eq!(failure["error"]["name"], "org.lockdown1.Error.NoSuchAccount");
+        let failure = host.lockdownctl(&["--json", "status", "mallory"]).code(NOT_FOUND);
+        assert_eq!(failure.json()["error"]["name"], "org.lockdown1.Error.NoSuchAccount");
     }
 );
 
@@ -196,9 +223,12 @@ on_each_release!(
         // What is quoted here arrives as it is there.
         let reason = "it's $(id) \"so\"; --json";
         there(&["lock", "alice", "--reason", reason]).ok();
-        assert_eq!(json(host, &["status", "alice"])["locks"][0]["reason"], reason);
+        assert_eq!(host.ask_lockdown(&["status", "alice"])["locks"][0]["reason"], reason);
         host.run(&["systemctl", "stop", "ssh.socket", "ssh.service"]).says_not("Failed to stop ssh.service");
         let output = there(&["status"]).code(UNREACHABLE);
-        assert!(output.stderr.lines().last().is_some_and(|line| line.starts_with("lockdownctl: ")), "{output}");
+        assert!(
+            output.stderr.lines().last().is_some_and(|line| line.starts_with("lockdownctl: ")),
+            "{output}"
+        );
     }
 );

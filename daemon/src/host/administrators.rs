@@ -14,8 +14,9 @@ const SHADOW: &str = "/etc/shadow";
 const SECONDS_PER_DAY: Time = 24 * 3600;
 
 /// Whether `account` is an administrator and the last one who can still get in: no other member of `admin_groups`
-/// that is neither locked nor expired and has a way to log in, and no way for root. A look-up that fails counts
-/// for nobody: it is safer to refuse a lock than to leave a host that nobody can administer.
+/// that is neither locked nor expired and has a way to log in, and no way for root. Another member who cannot be looked
+/// up counts for nobody. If the account's own groups cannot be told, it is taken for an ordinary one: a directory that
+/// is away must not keep an operator from locking its accounts.
 pub async fn is_last(
     account: &Account,
     admin_groups: &[String],

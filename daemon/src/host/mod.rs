@@ -10,5 +10,6 @@ pub mod processes;
 pub mod readiness;
 pub mod shadow;
 pub mod sshd;
+pub mod subordinate;
 pub mod sweep;
 pub mod units;

@@ -1,8 +1,8 @@
 //! Accounts and groups through NSS, from any source.
 //!
 //! An NSS backend may hang (a directory server that is away). Every look-up runs on a blocking thread and is
-//! given up after a time limit; the thread is not, so their number is bounded: when all are stuck, further look-ups fail
-//! at once instead of piling up.
+//! given up after a time limit; the thread is not, so their number is bounded. When all are stuck, accounts are looked up
+//! by getent(1): slower, but a child that hangs can be killed.
 
 use std::{collections::BTreeSet, ffi::CString, sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use lockdown_enforcement::escape::escape;
 
 use crate::domain::account::Account;
 
-/// Look-ups that may hang at the same time.
+/// Threads, and beyond them children, that may hang at the same time.
 const MAX_LOOKUPS: usize = 32;
 
 /// Why NSS gave no answer.
@@ -22,8 +22,8 @@ pub enum NssError {
     /// The time limit passed.
     #[error("NSS did not answer for {0} in time: is its directory server reachable?")]
     TimedOut(String),
-    /// All threads are stuck in other look-ups.
-    #[error("NSS hangs in {MAX_LOOKUPS} look-ups already: is its directory server reachable?")]
+    /// All threads, or all children, are stuck in other look-ups.
+    #[error("NSS hangs in too many look-ups already: is its directory server reachable?")]
     Busy,
     /// An error of the source.
     #[error("NSS failed for {0}: {1}")]
@@ -34,6 +34,7 @@ pub enum NssError {
 #[derive(Clone, Debug)]
 pub struct Nss {
     places: Arc<Semaphore>,
+    children: Arc<Semaphore>,
     limit: Duration,
 }
 
@@ -41,7 +42,8 @@ impl Nss {
     /// Gives up on a look-up after `limit`.
     #[must_use]
     pub fn new(limit: Duration) -> Self {
-        Self { places: Arc::new(Semaphore::new(MAX_LOOKUPS)), limit }
+        let semaphore = || Arc::new(Semaphore::new(MAX_LOOKUPS));
+        Self { places: semaphore(), children: semaphore(), limit }
     }
 
     /// The same threads with another limit.
@@ -55,8 +57,12 @@ impl Nss {
     /// # Errors
     /// [`NssError`]
     pub async fn by_name(&self, name: &str) -> Result<Option<Account>, NssError> {
-        let name = name.to_owned();
-        self.ask(name.clone(), move || Ok(User::from_name(&name)?.map(account))).await
+        let wanted = name.to_owned();
+        match self.ask(name.to_owned(), move || Ok(User::from_name(&wanted)?.map(account))).await {
+            // getent takes digits for a uid.
+            Err(NssError::Busy) => Ok(self.account_by_child(name).await?.filter(|found| found.name == name)),
+            answer => answer,
+        }
     }
 
     /// The account with this uid.
@@ -64,7 +70,11 @@ impl Nss {
     /// # Errors
     /// [`NssError`]
     pub async fn by_uid(&self, uid: u32) -> Result<Option<Account>, NssError> {
-        self.ask(format!("uid {uid}"), move || Ok(User::from_uid(Uid::from_raw(uid))?.map(account))).await
+        let what = format!("uid {uid}");
+        match self.ask(what, move || Ok(User::from_uid(Uid::from_raw(uid))?.map(account))).await {
+            Err(NssError::Busy) => self.account_by_child(&uid.to_string()).await,
+            answer => answer,
+        }
     }
 
     /// Names of the groups that the account is in.
@@ -119,14 +129,24 @@ impl Nss {
         }
     }
 
-    /// Every account that NSS enumerates (a directory usually enumerates nothing). By getent(1), because a child
-    /// that hangs can be killed.
+    /// Every account that NSS enumerates (a directory usually enumerates nothing).
     ///
     /// # Errors
     /// [`NssError`]
     pub async fn enumerate(&self) -> Result<Vec<Account>, NssError> {
-        let what = || "the list of accounts".to_owned();
-        let child = Command::new("/usr/bin/getent").arg("passwd").env_clear().kill_on_drop(true).output();
+        self.getent_passwd("the list of accounts", &[]).await
+    }
+
+    async fn account_by_child(&self, key: &str) -> Result<Option<Account>, NssError> {
+        let _place = self.children.try_acquire().map_err(|_| NssError::Busy)?;
+        Ok(self.getent_passwd(key, &["--", key]).await?.into_iter().next())
+    }
+
+    /// The accounts that getent(1) prints; `what` is for errors.
+    async fn getent_passwd(&self, what: &str, keys: &[&str]) -> Result<Vec<Account>, NssError> {
+        let what = || escape(what).to_string();
+        let child =
+            Command::new("/usr/bin/getent").arg("passwd").args(keys).env_clear().kill_on_drop(true).output();
         let output = tokio::time::timeout(self.limit, child)
             .await
             .map_err(|_| NssError::TimedOut(what()))?
@@ -168,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn look_ups_that_hang_do_not_pile_up() {
+    async fn look_ups_that_hang_do_not_pile_up_and_keep_no_account_from_being_found() {
         let nss = Nss::new(Duration::from_millis(1));
         let (release, stuck) = std::sync::mpsc::channel::<()>();
         let stuck = Arc::new(std::sync::Mutex::new(stuck));
@@ -181,7 +201,12 @@ mod tests {
                 })
                 .await;
         }
-        assert_eq!(nss.by_uid(0).await, Err(NssError::Busy));
+        assert_eq!(nss.group("root").await, Err(NssError::Busy));
+        let nss = nss.with_limit(Duration::from_secs(10));
+        assert_eq!(nss.by_uid(0).await.unwrap().unwrap().name, "root");
+        assert_eq!(nss.by_name("root").await.unwrap().unwrap().uid, 0);
+        assert_eq!(nss.by_name("0").await, Ok(None));
+        assert_eq!(nss.by_name("--help").await, Ok(None));
         drop(release);
     }
 

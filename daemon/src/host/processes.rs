@@ -1,6 +1,6 @@
 //! Which processes belong to an account or a session, and ending them by pidfd.
 
-use std::{collections::BTreeSet, io::Read};
+use std::{collections::BTreeSet, io::Read, ops::Range};
 
 use procfs::{
     ProcessCGroup,
@@ -39,6 +39,8 @@ pub enum Target {
         uid: u32,
         /// Its name, for the titles of sshd.
         name: String,
+        /// Uids that it has in user namespaces.
+        subordinate: Vec<Range<u32>>,
     },
     /// One session that logind has.
     Session {
@@ -62,8 +64,9 @@ impl Target {
     #[must_use]
     pub fn has(&self, process: &Facts) -> bool {
         match self {
-            Self::Account { uid, name } => {
+            Self::Account { uid, name, subordinate } => {
                 process.uids.contains(uid)
+                    || process.uids.iter().any(|uid| subordinate.iter().any(|range| range.contains(uid)))
                     || process.loginuid == *uid
                     || is_below(&process.cgroup, &slice_of(*uid))
                     || (process.uids[1] == 0 && is_sshd_of(&process.title, name))
@@ -206,7 +209,11 @@ mod tests {
     }
 
     fn alice() -> Target {
-        Target::Account { uid: 1000, name: "alice".into() }
+        Target::Account {
+            uid: 1000,
+            name: "alice".into(),
+            subordinate: std::iter::once(100_000..165_536).collect(),
+        }
     }
 
     #[test]
@@ -217,6 +224,12 @@ mod tests {
             assert!(alice().has(&Facts { uids, ..process() }));
         }
         assert!(!alice().has(&Facts { uids: [1001; 4], ..process() }));
+    }
+
+    #[test]
+    fn what_she_is_in_a_user_namespace_is_hers() {
+        assert!(alice().has(&Facts { uids: [100_000; 4], ..process() }));
+        assert!(!alice().has(&Facts { uids: [165_536; 4], ..process() }));
     }
 
     #[test]
@@ -300,7 +313,11 @@ mod tests {
         assert_eq!(held.facts.title, "sleep 60");
         held.kill();
         assert!(!child.wait().unwrap().success());
-        let everybody = Target::Account { uid: nix::unistd::geteuid().as_raw(), name: String::new() };
+        let everybody = Target::Account {
+            uid: nix::unistd::geteuid().as_raw(),
+            name: String::new(),
+            subordinate: Vec::new(),
+        };
         assert!(find(&everybody).iter().all(|held| held.facts.pid != std::process::id()));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -14,9 +15,10 @@ use super::{
     cgroup::Slice,
     logind,
     processes::{Facts, Target, find},
-    units,
+    subordinate, units,
 };
 
+const SUBUID: &str = "/etc/subuid";
 /// Passes in a row that must find nothing.
 const CLEAN_PASSES: u32 = 3;
 /// Between two passes: long enough for a killed process to be gone, and for one that was being forked to show.
@@ -37,7 +39,8 @@ pub struct Outcome {
 
 /// Ends everything that an account runs.
 pub async fn end_account(bus: &Connection, uid: u32, name: &str, limit: Duration) -> Outcome {
-    let target = Target::Account { uid, name: name.to_owned() };
+    let subordinate = subordinate::ranges(Path::new(SUBUID), name, uid);
+    let target = Target::Account { uid, name: name.to_owned(), subordinate };
     let mut sweep = Sweep::new(bus, target, limit);
     let slice = Slice::of(uid);
     {
@@ -132,7 +135,7 @@ impl<'b> Sweep<'b> {
     }
 
     async fn stop_services(&mut self, found: &[Facts]) {
-        let Target::Account { uid, name } = &self.target else { return };
+        let Target::Account { uid, name, .. } = &self.target else { return };
         let services: BTreeSet<&str> =
             found.iter().filter_map(|process| units::service_of(&process.cgroup)).collect();
         for service in services {

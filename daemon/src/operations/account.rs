@@ -12,7 +12,7 @@ use super::view;
 use crate::{
     bus::caller::Caller,
     core::Core,
-    domain::account::Account,
+    domain::{account::Account, protection::NOBODY},
     enforce,
     host::clock,
     store::{StoreError, accounts, events, locks},
@@ -39,7 +39,8 @@ pub async fn list(
     let uid_min = core.uid_min();
     let mut views = Vec::new();
     for account in all.values() {
-        if account.uid < uid_min && filter.system != Some(true) {
+        let is_system = account.uid < uid_min || account.uid == NOBODY;
+        if is_system && filter.system != Some(true) {
             continue;
         }
         let view = view::account(core, caller, account).await?;

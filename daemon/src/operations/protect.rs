@@ -33,6 +33,7 @@ pub async fn check(core: &Core, caller: &Caller, account: &Account) -> Option<Pr
     let settings = core.settings();
     let nss = core.nss();
     if !settings.protected.groups.is_empty() {
+        // As with the last administrator: without an answer it is an ordinary account.
         let groups: BTreeSet<String> = nss.groups_of(account).await.unwrap_or_default();
         facts.protected_group =
             settings.protected.groups.iter().find(|group| groups.contains(*group)).cloned();

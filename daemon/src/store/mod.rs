@@ -123,6 +123,17 @@ impl Store {
             .await?
     }
 
+    /// Moves what is in the write-ahead log into the database file, so that a copy of that file alone is whole.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is lost, the log stays.
+    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+        let checkpoint = |writer: &mut Writer| {
+            writer.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        };
+        Ok(self.writer.run(checkpoint).await??)
+    }
+
     /// Tells of every committed change, for whoever waits on what is in the store.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {

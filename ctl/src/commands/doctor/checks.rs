@@ -121,9 +121,7 @@ fn judge(
         Coverage::NoStack => (Level::Skipped, String::new(), String::new()),
         Coverage::Missing => {
             let mend = match shared {
-                Some(_) if host.has_pam_auth_update() => {
-                    "pam-auth-update --enable lockdown lockdown-session".to_owned()
-                }
+                Some(_) if host.has_pam_auth_update() => enable_profiles(host),
                 _ => wire_in(phase, place),
             };
             (severe, format!("does not run {MODULE}"), mend)
@@ -161,6 +159,13 @@ fn control(phase: Phase) -> &'static str {
         Phase::Account => ACCOUNT_CONTROL,
         Phase::Session => SESSION_CONTROL,
     }
+}
+
+/// Has pam-auth-update write our lines. Were the account line alone in its block, nobody would be let in.
+fn enable_profiles(host: &Host) -> String {
+    let stack = pam::stack("common-account", Phase::Account, &|name| host.pam_file(name));
+    let alone = stack.is_ok_and(|stack| !pam::decides(&stack.steps));
+    format!("pam-auth-update --enable {}lockdown lockdown-session", if alone { "unix " } else { "" })
 }
 
 /// Where our line of a phase goes: early enough that nothing lets users past it, and for sessions after pam_systemd.
@@ -307,7 +312,12 @@ pub(super) fn login_socket(host: &Host) -> Finding {
         return Finding::ok(CHECK, format!("{LOGIN_SOCKET} is there"));
     }
     let message = format!("{LOGIN_SOCKET} is missing: sessions and failures are not reported as they happen");
-    Finding::new(CHECK, Level::Error, message, "systemctl enable --now lockdownd.socket")
+    Finding::new(
+        CHECK,
+        Level::Error,
+        message,
+        "systemctl enable lockdownd.socket && systemctl restart lockdownd.socket",
+    )
 }
 
 #[cfg(test)]
@@ -414,6 +424,23 @@ mod tests {
                  pam-auth-update --enable unix"
                     .into()
             )
+        );
+    }
+
+    #[test]
+    fn our_line_is_not_advised_alone() {
+        let found = findings(&[
+            (
+                "etc/pam.d/common-account",
+                "account [default=1] pam_permit.so\naccount requisite pam_deny.so\naccount required pam_permit.so\n",
+            ),
+            ("etc/pam.d/sshd", "account required pam_nologin.so\n@include common-account\n"),
+            ("usr/sbin/pam-auth-update", ""),
+            SO,
+        ]);
+        assert!(
+            found[0].1.ends_with("→ pam-auth-update --enable unix lockdown lockdown-session"),
+            "{found:?}"
         );
     }
 

@@ -295,6 +295,17 @@ fn outcome(steps: &[Step]) -> Option<bool> {
     passed
 }
 
+/// Whether a module besides ours looks at the account: not those that always say the same.
+#[must_use]
+pub fn decides(steps: &[Step]) -> bool {
+    steps.iter().any(|step| match step {
+        Step::Module { module, .. } => {
+            !is_ours(module) && !["pam_permit.so", "pam_deny.so"].contains(&file_name(module))
+        }
+        Step::Substack(steps) => decides(steps),
+    })
+}
+
 /// The first line of ours that denies, or else what keeps the last one from it.
 fn our_part(steps: &[Step]) -> Coverage {
     if steps.is_empty() {
