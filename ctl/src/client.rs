@@ -24,7 +24,7 @@ use crate::{
 
 /// How long the daemon may be silent.
 const SILENCE: Duration = Duration::from_secs(25);
-/// How long the daemon may take to start before somebody looks whether it has failed to.
+/// How long the daemon may be silent before somebody looks, again and again, whether it has failed to start.
 const START: Duration = Duration::from_secs(1);
 /// `lockdownd.service`, as systemd has it on the bus.
 const SERVICE: &str = "/org/freedesktop/systemd1/unit/lockdownd_2eservice";
@@ -83,15 +83,16 @@ impl Client {
     /// Waits for an answer, but not for that of a daemon that cannot be started: the bus would wait for it much longer.
     async fn unless_failed<T>(&self, answer: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let mut answer = pin!(answer);
-        if let Ok(answer) = tokio::time::timeout(START, &mut answer).await {
-            return answer;
+        loop {
+            if let Ok(answer) = tokio::time::timeout(START, &mut answer).await {
+                return answer;
+            }
+            // Without systemd there is nobody to say so.
+            if self.service_has_failed().await.unwrap_or(false) {
+                let why = "its service has failed".to_owned();
+                return Err(zbus::Error::FDO(Box::new(fdo::Error::ServiceUnknown(why))).into());
+            }
         }
-        // Without systemd there is nobody to say so.
-        if self.service_has_failed().await.unwrap_or(false) {
-            let why = "its service has failed".to_owned();
-            return Err(zbus::Error::FDO(Box::new(fdo::Error::ServiceUnknown(why))).into());
-        }
-        answer.await
     }
 
     async fn service_has_failed(&self) -> zbus::Result<bool> {

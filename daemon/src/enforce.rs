@@ -31,7 +31,7 @@ pub struct Drift {
 /// # Errors
 /// Those of SQLite and of listing the directory.
 pub fn compare(connection: &Connection, directory: &DenyDirectory) -> Result<Vec<Drift>, StoreError> {
-    let listing = directory.list().map_err(|error| StoreError::Record { uid: 0, error })?;
+    let listing = directory.list().map_err(StoreError::Listing)?;
     let mut uids = listing.uids;
     uids.extend(accounts::enforced(connection)?.into_iter().map(|(_, uid)| uid));
     let mut drifts = Vec::new();

@@ -372,7 +372,7 @@ mod tests {
     fn many_are_published_at_once_and_a_failure_does_not_hold_up_the_others() {
         let (_scratch, deny) = directory();
         let all: Vec<_> = (1..=3).map(|uid| deny.prepare(&locked(uid)).unwrap()).collect();
-        std::fs::create_dir(deny.record_path(2)).unwrap();
+        std::fs::remove_file(all[1].temporary.as_ref().unwrap()).unwrap();
         assert!(publish_all(all).is_err());
         assert_eq!(deny.read(1).unwrap(), Some(locked(1)));
         assert_eq!(deny.read(3).unwrap(), Some(locked(3)));

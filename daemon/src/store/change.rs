@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use lockdown_enforcement::{DenyDirectory, publish_all};
+use lockdown_enforcement::{DenyDirectory, escape::escape, publish_all};
 
 use super::{StoreError, events, records::record_of};
 use crate::domain::event::Event;
@@ -62,7 +62,10 @@ impl<'c> Change<'c> {
         let mut prepared = Vec::with_capacity(self.touched.len());
         for uid in self.touched {
             let record = record_of(&self.transaction, uid)?;
-            let file = self.directory.prepare(&record).map_err(|error| StoreError::Record { uid, error })?;
+            let file = self.directory.prepare(&record).map_err(|error| StoreError::Record {
+                account: escape(&record.account).to_string(),
+                error,
+            })?;
             prepared.push(file);
         }
         self.transaction.commit()?;

@@ -34,13 +34,16 @@ pub enum StoreError {
     #[error("the store says: {0}; nothing was changed")]
     Sqlite(#[from] rusqlite::Error),
     /// The deny record could not be written; the transaction was rolled back.
-    #[error("the deny record of uid {uid} could not be written, nothing was changed: {error}")]
+    #[error("the deny record of {account} could not be written, nothing was changed: {error}")]
     Record {
-        /// Account the record is for.
-        uid: u32,
+        /// Account the record is for, escaped.
+        account: String,
         /// What the file system said.
         error: std::io::Error,
     },
+    /// The directory of deny records cannot be listed.
+    #[error("the deny records cannot be listed: {0}")]
+    Listing(std::io::Error),
     /// The change is in the store, its deny records are not in place. Repaired by the next reconciliation.
     #[error(
         "the change is in the store, but the deny record could not be put in place: {0}; see `lockdownctl doctor`"
