@@ -1,7 +1,6 @@
 //! What every operation works with.
 
 use std::{
-    collections::BTreeSet,
     path::Path,
     sync::{Arc, PoisonError, RwLock},
 };
@@ -84,12 +83,6 @@ impl Core {
     #[must_use]
     pub fn uid_min(&self) -> u32 {
         login_defs::uid_min(Path::new("/etc/login.defs"))
-    }
-
-    /// Names in `[protected] users`.
-    #[must_use]
-    pub fn protected_users(&self) -> BTreeSet<String> {
-        self.settings().protected.users.iter().cloned().collect()
     }
 
     /// Queues what the world is to be told.

@@ -1,10 +1,10 @@
 //! Whether anybody is left who could administer this host.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use tokio::process::Command;
 
-use super::{nss::Nss, shadow};
+use super::{nss::Nss, shadow::Shadow};
 use crate::{
     domain::{account::Account, lock::Time},
     store::{Store, accounts, locks},
@@ -13,27 +13,36 @@ use crate::{
 const SHADOW: &str = "/etc/shadow";
 const SECONDS_PER_DAY: Time = 24 * 3600;
 
-/// Whether `account` is an administrator and the last one who can still get in: no other member of `admin_groups`
-/// that is neither locked nor expired and has a way to log in, and no way for root. Another member who cannot be looked
-/// up counts for nobody. If the account's own groups cannot be told, it is taken for an ordinary one: a directory that
-/// is away must not keep an operator from locking its accounts.
-pub async fn is_last(
-    account: &Account,
-    admin_groups: &[String],
-    nss: &Nss,
-    store: &Store,
-    now: Time,
-) -> bool {
-    let Ok(groups) = nss.groups_of(account).await else { return false };
-    if !admin_groups.iter().any(|group| groups.contains(group)) {
-        return false;
-    }
-    for other in members(admin_groups, nss).await {
-        if other.uid != account.uid && can_get_in(&other, store, now).await {
-            return false;
+/// Who can administer this host, gathered once.
+#[derive(Clone, Debug, Default)]
+pub struct Administrators {
+    members: BTreeSet<u32>,
+    able: BTreeSet<u32>,
+    root: bool,
+}
+
+impl Administrators {
+    /// Looks at the members of `admin_groups`, and at root. A member who cannot be looked up counts for nobody.
+    pub async fn gather(admin_groups: &[String], nss: &Nss, store: &Store, now: Time) -> Self {
+        let shadow = Shadow::read(Path::new(SHADOW));
+        let mut gathered = Self::default();
+        for member in members(admin_groups, nss).await {
+            gathered.members.insert(member.uid);
+            if can_get_in(&member, &shadow, store, now).await {
+                gathered.able.insert(member.uid);
+            }
         }
+        // With two who can, root does not matter, and asking sshd takes a while.
+        gathered.root = gathered.able.len() < 2 && root_can_log_in(&shadow, nss).await;
+        gathered
     }
-    !root_can_log_in(nss).await
+
+    /// Whether this uid is an administrator and the last one who can still get in: no other member that is neither
+    /// locked nor expired and has a way to log in, and no way for root.
+    #[must_use]
+    pub fn is_last(&self, uid: u32) -> bool {
+        self.members.contains(&uid) && !self.root && self.able.iter().all(|able| *able == uid)
+    }
 }
 
 async fn members(admin_groups: &[String], nss: &Nss) -> Vec<Account> {
@@ -49,7 +58,7 @@ async fn members(admin_groups: &[String], nss: &Nss) -> Vec<Account> {
     members
 }
 
-async fn can_get_in(account: &Account, store: &Store, now: Time) -> bool {
+async fn can_get_in(account: &Account, shadow: &Shadow, store: &Store, now: Time) -> bool {
     let name = account.name.clone();
     let denied = store
         .read(move |connection| {
@@ -61,7 +70,7 @@ async fn can_get_in(account: &Account, store: &Store, now: Time) -> bool {
     if !matches!(denied, Ok(false)) {
         return false;
     }
-    match shadow::entry(Path::new(SHADOW), &account.name) {
+    match shadow.entry(&account.name) {
         // Only its directory knows.
         None => true,
         Some(entry) if entry.expires.is_some_and(|day| day * SECONDS_PER_DAY <= now) => false,
@@ -69,8 +78,8 @@ async fn can_get_in(account: &Account, store: &Store, now: Time) -> bool {
     }
 }
 
-async fn root_can_log_in(nss: &Nss) -> bool {
-    if shadow::entry(Path::new(SHADOW), "root").is_some_and(|entry| entry.password_usable) {
+async fn root_can_log_in(shadow: &Shadow, nss: &Nss) -> bool {
+    if shadow.entry("root").is_some_and(|entry| entry.password_usable) {
         return true;
     }
     let home = nss.by_uid(0).await.ok().flatten().map_or_else(|| "/root".into(), |root| root.home);
@@ -89,5 +98,27 @@ async fn sshd_permits_root() -> bool {
             settings.lines().any(|line| line.starts_with("permitrootlogin ") && !line.ends_with(" no"))
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gathered(members: &[u32], able: &[u32], root: bool) -> Administrators {
+        Administrators {
+            members: members.iter().copied().collect(),
+            able: able.iter().copied().collect(),
+            root,
+        }
+    }
+
+    #[test]
+    fn the_last_administrator_is_the_one_without_whom_nobody_could() {
+        assert!(gathered(&[1002], &[1002], false).is_last(1002));
+        assert!(!gathered(&[1002], &[1002], true).is_last(1002), "root can");
+        assert!(!gathered(&[1001, 1002], &[1001, 1002], false).is_last(1002), "another can");
+        assert!(gathered(&[1001, 1002], &[1002], false).is_last(1002), "the other is locked");
+        assert!(!gathered(&[1002], &[1002], false).is_last(1000), "not an administrator");
     }
 }

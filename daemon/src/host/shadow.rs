@@ -1,6 +1,6 @@
 //! What shadow(5) says of an account, read only.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 /// A line of shadow(5).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,20 +11,39 @@ pub struct Entry {
     pub expires: Option<i64>,
 }
 
-/// The entry of this account; `None` if the file has none (a directory account) or cannot be read.
-#[must_use]
-pub fn entry(path: &Path, name: &str) -> Option<Entry> {
-    parse(&std::fs::read_to_string(path).ok()?, name)
+/// The file as it was when it was read.
+#[derive(Clone, Debug, Default)]
+pub struct Shadow {
+    entries: HashMap<String, Entry>,
 }
 
-fn parse(text: &str, name: &str) -> Option<Entry> {
-    let line = text.lines().find(|line| line.split(':').next() == Some(name))?;
-    let fields: Vec<&str> = line.split(':').collect();
-    let hash = fields.get(1)?;
-    Some(Entry {
-        password_usable: !hash.starts_with(['!', '*']),
-        expires: fields.get(7).and_then(|day| day.parse().ok()),
-    })
+impl Shadow {
+    /// Reads the file; one that cannot be read has no entries.
+    #[must_use]
+    pub fn read(path: &Path) -> Self {
+        std::fs::read_to_string(path).map(|text| Self::parse(&text)).unwrap_or_default()
+    }
+
+    fn parse(text: &str) -> Self {
+        let mut entries = HashMap::new();
+        for line in text.lines() {
+            let fields: Vec<&str> = line.split(':').collect();
+            if let [name, hash, ..] = fields[..] {
+                let expires = fields.get(7).and_then(|day| day.parse().ok());
+                // As for getspnam(3), the first line with a name counts.
+                entries
+                    .entry(name.to_owned())
+                    .or_insert(Entry { password_usable: !hash.starts_with(['!', '*']), expires });
+            }
+        }
+        Self { entries }
+    }
+
+    /// The entry of this account; `None` if the file has none: a directory account.
+    #[must_use]
+    pub fn entry(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(name)
+    }
 }
 
 #[cfg(test)]
@@ -36,11 +55,13 @@ mod tests {
 
     #[test]
     fn entries_are_read_by_their_whole_name() {
-        assert_eq!(parse(FILE, "alice"), Some(Entry { password_usable: true, expires: Some(20000) }));
-        assert_eq!(parse(FILE, "al"), Some(Entry { password_usable: false, expires: None }));
-        assert_eq!(parse(FILE, "root"), Some(Entry { password_usable: false, expires: None }));
-        assert_eq!(parse(FILE, "bob"), Some(Entry { password_usable: false, expires: None }));
-        assert_eq!(parse(FILE, "carol"), None);
-        assert_eq!(parse("broken", "broken"), None);
+        let shadow = Shadow::parse(FILE);
+        let entry = |password_usable, expires| Entry { password_usable, expires };
+        assert_eq!(shadow.entry("alice"), Some(&entry(true, Some(20000))));
+        assert_eq!(shadow.entry("al"), Some(&entry(false, None)));
+        assert_eq!(shadow.entry("root"), Some(&entry(false, None)));
+        assert_eq!(shadow.entry("bob"), Some(&entry(false, None)));
+        assert_eq!(shadow.entry("carol"), None);
+        assert!(Shadow::parse("broken\n\n").entry("broken").is_none());
     }
 }

@@ -8,7 +8,7 @@ use lockdown_dbus_api::{
     views,
 };
 
-use super::view;
+use super::{protect::Rule, view};
 use crate::{
     bus::caller::Caller,
     core::Core,
@@ -37,20 +37,15 @@ pub async fn list(
         Err(error) => tracing::warn!("only accounts of the store are listed: {error}"),
     }
     let uid_min = core.uid_min();
-    let mut views = Vec::new();
-    for account in all.values() {
-        let is_system = account.uid < uid_min || account.uid == NOBODY;
-        if is_system && filter.system != Some(true) {
-            continue;
-        }
-        let view = view::account(core, caller, account).await?;
-        let fits = filter.locked.is_none_or(|wanted| wanted == view.locked)
+    let is_system = |account: &Account| account.uid < uid_min || account.uid == NOBODY;
+    let wanted =
+        all.into_values().filter(|account| filter.system == Some(true) || !is_system(account)).collect();
+    let mut views = view::accounts(core, &Rule::for_many(core, caller).await, wanted).await?;
+    views.retain(|view| {
+        filter.locked.is_none_or(|wanted| wanted == view.locked)
             && filter.expired.is_none_or(|wanted| wanted == view.expired)
-            && filter.deactivated.is_none_or(|wanted| wanted == view.deactivated);
-        if fits {
-            views.push(view);
-        }
-    }
+            && filter.deactivated.is_none_or(|wanted| wanted == view.deactivated)
+    });
     Ok(views)
 }
 

@@ -1,7 +1,8 @@
 //! Gathers what the rule of protected accounts needs, and refuses.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use lockdown_config::Settings;
 use lockdown_dbus_api::Error;
 use lockdown_enforcement::escape::escape;
 
@@ -13,35 +14,72 @@ use crate::{
         event::{Action, Event, Outcome},
         protection::{Facts, Protection, protection},
     },
-    host::{administrators, clock},
+    host::{administrators::Administrators, clock},
     store::StoreError,
 };
 
-/// Why this caller cannot lock the account; `None` if it can.
-pub async fn check(core: &Core, caller: &Caller, account: &Account) -> Option<Protection> {
-    let mut facts = Facts {
-        uid_min: core.uid_min(),
-        caller: [Some(caller.uid), caller.loginuid].into_iter().flatten().collect(),
-        users: core.protected_users(),
-        protected_group: None,
-        last_administrator: false,
-    };
-    if let Some(found) = protection(account, &facts) {
-        // What is decided by uid and name needs no look-up of groups.
-        return Some(found);
+/// The rule as it is for one caller.
+#[derive(Debug)]
+pub struct Rule<'c> {
+    core: &'c Core,
+    settings: Arc<Settings>,
+    facts: Facts,
+    administrators: Option<Administrators>,
+}
+
+impl<'c> Rule<'c> {
+    /// To judge one account: administrators are only looked for if it is one.
+    #[must_use]
+    pub fn for_one(core: &'c Core, caller: &Caller) -> Self {
+        let settings = core.settings();
+        let facts = Facts {
+            uid_min: core.uid_min(),
+            caller: [Some(caller.uid), caller.loginuid].into_iter().flatten().collect(),
+            users: settings.protected.users.iter().cloned().collect(),
+            protected_group: None,
+            last_administrator: false,
+        };
+        Self { core, settings, facts, administrators: None }
     }
-    let settings = core.settings();
-    let nss = core.nss();
-    if !settings.protected.groups.is_empty() {
-        // As with the last administrator: without an answer it is an ordinary account.
-        let groups: BTreeSet<String> = nss.groups_of(account).await.unwrap_or_default();
-        facts.protected_group =
-            settings.protected.groups.iter().find(|group| groups.contains(*group)).cloned();
+
+    /// To judge many: administrators are looked for once.
+    pub async fn for_many(core: &'c Core, caller: &Caller) -> Self {
+        let mut rule = Self::for_one(core, caller);
+        rule.administrators = Some(rule.gather().await);
+        rule
     }
-    let admin_groups = &settings.protected.admin_groups;
-    facts.last_administrator =
-        administrators::is_last(account, admin_groups, &nss, &core.store, clock::now()).await;
-    protection(account, &facts)
+
+    /// Why this caller cannot lock the account; `None` if it can.
+    pub async fn check(&self, account: &Account) -> Option<Protection> {
+        if let Some(found) = protection(account, &self.facts) {
+            // What is decided by uid and name needs no look-up of groups.
+            return Some(found);
+        }
+        let protected_group = self.group_among(account, &self.settings.protected.groups).await;
+        let last_administrator = match &self.administrators {
+            Some(administrators) => administrators.is_last(account.uid),
+            None => {
+                self.group_among(account, &self.settings.protected.admin_groups).await.is_some()
+                    && self.gather().await.is_last(account.uid)
+            }
+        };
+        protection(account, &Facts { protected_group, last_administrator, ..self.facts.clone() })
+    }
+
+    /// The first of `groups` that the account is in. If its groups cannot be told, it is taken for an ordinary account:
+    /// a directory that is away must not keep an operator from locking its accounts.
+    async fn group_among(&self, account: &Account, groups: &[String]) -> Option<String> {
+        if groups.is_empty() {
+            return None;
+        }
+        let of_account = self.core.nss().groups_of(account).await.unwrap_or_default();
+        groups.iter().find(|group| of_account.contains(*group)).cloned()
+    }
+
+    async fn gather(&self) -> Administrators {
+        let groups = &self.settings.protected.admin_groups;
+        Administrators::gather(groups, &self.core.nss(), &self.core.store, clock::now()).await
+    }
 }
 
 /// Refuses what would lock a protected account, and records that somebody tried.
@@ -54,7 +92,7 @@ pub async fn refuse_if_protected(
     account: &Account,
     action: Action,
 ) -> Result<(), Error> {
-    let Some(protection) = check(core, caller, account).await else { return Ok(()) };
+    let Some(protection) = Rule::for_one(core, caller).check(account).await else { return Ok(()) };
     let refusal = format!("{} is protected: {protection}", escape(&account.name));
     let mut event = Event::new(clock::now(), action, &account.name);
     event.caller = caller.fields();

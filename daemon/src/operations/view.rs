@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use rusqlite::Connection;
+
 use lockdown_dbus_api::{Error, views};
 
-use super::{protect, sessions};
+use super::protect::Rule;
 use crate::{
     bus::caller::Caller,
     core::Core,
@@ -13,34 +15,68 @@ use crate::{
         lock::{Lock, Owner, Time, locked_until},
         protection::Protection,
     },
-    host::{clock, shadow},
-    store::{StoreError, accounts, locks},
+    host::{clock, shadow::Shadow},
+    store::{StoreError, accounts, locks, sessions},
 };
 
 const SHADOW: &str = "/etc/shadow";
+
+/// What the store has about an account.
+struct Known {
+    account: Account,
+    stored: Stored,
+    locks: Vec<Lock>,
+    sessions: u32,
+}
+
+impl Known {
+    fn read(connection: &Connection, account: Account) -> rusqlite::Result<Self> {
+        let stored = accounts::stored(connection, &account.name)?;
+        let locks = locks::of_account(connection, &account.name)?;
+        let sessions = sessions::count_open(connection, &account.name)?;
+        Ok(Self { account, stored, locks, sessions })
+    }
+}
 
 /// An account as this caller sees it.
 ///
 /// # Errors
 /// `Failed`
 pub async fn account(core: &Core, caller: &Caller, account: &Account) -> Result<views::Account, Error> {
-    let name = account.name.clone();
-    let (stored, locks) = core
+    let rule = Rule::for_one(core, caller);
+    let mut views = accounts(core, &rule, vec![account.clone()]).await?;
+    views.pop().ok_or_else(|| Error::Failed("the store forgot an account".to_owned()))
+}
+
+/// Accounts as the caller sees whom `rule` is for.
+///
+/// # Errors
+/// `Failed`
+pub async fn accounts(
+    core: &Core,
+    rule: &Rule<'_>,
+    accounts: Vec<Account>,
+) -> Result<Vec<views::Account>, Error> {
+    let known = core
         .store
         .read(move |connection| {
-            Ok::<_, StoreError>((accounts::stored(connection, &name)?, locks::of_account(connection, &name)?))
+            let known = accounts.into_iter().map(|account| Known::read(connection, account));
+            known.collect::<rusqlite::Result<Vec<_>>>().map_err(StoreError::from)
         })
         .await?;
-    let sessions = sessions::list(core, Some(account.name.clone())).await?.len();
-    let protection = protect::check(core, caller, account).await;
-    let password_usable =
-        shadow::entry(Path::new(SHADOW), &account.name).is_none_or(|entry| entry.password_usable);
-    let mut view = assemble(account, &stored, &locks, clock::now());
-    view.protected_reason = protection.as_ref().map(Protection::to_string);
-    view.protected = protection.is_some();
-    view.password_usable = password_usable;
-    view.sessions = u32::try_from(sessions).unwrap_or(u32::MAX);
-    Ok(view)
+    let shadow = Shadow::read(Path::new(SHADOW));
+    let now = clock::now();
+    let mut views = Vec::with_capacity(known.len());
+    for known in known {
+        let mut view = assemble(&known.account, &known.stored, &known.locks, now);
+        let protection = rule.check(&known.account).await;
+        view.protected_reason = protection.as_ref().map(Protection::to_string);
+        view.protected = protection.is_some();
+        view.password_usable = shadow.entry(&known.account.name).is_none_or(|entry| entry.password_usable);
+        view.sessions = known.sessions;
+        views.push(view);
+    }
+    Ok(views)
 }
 
 fn assemble(account: &Account, stored: &Stored, locks: &[Lock], now: Time) -> views::Account {

@@ -44,17 +44,10 @@ pub fn ensure(change: &mut Change<'_>, name: &str, uid: u32, now: Time) -> Resul
 /// Those of SQLite.
 pub fn stored(connection: &Connection, name: &str) -> Result<Stored> {
     connection
-        .query_row(
-            "SELECT valid_until, failed_attempts, last_sign_in FROM accounts WHERE name = ?1",
-            [name],
-            |row| {
-                Ok(Stored {
-                    valid_until: row.get(0)?,
-                    failed_attempts: row.get(1)?,
-                    last_sign_in: row.get(2)?,
-                })
-            },
-        )
+        .prepare_cached("SELECT valid_until, failed_attempts, last_sign_in FROM accounts WHERE name = ?1")?
+        .query_row([name], |row| {
+            Ok(Stored { valid_until: row.get(0)?, failed_attempts: row.get(1)?, last_sign_in: row.get(2)? })
+        })
         .optional()
         .map(Option::unwrap_or_default)
 }

@@ -73,6 +73,19 @@ pub fn open(connection: &Connection, account: Option<&str>) -> Result<Vec<Sessio
         .collect()
 }
 
+/// Number of open sessions of an account.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn count_open(connection: &Connection, account: &str) -> Result<u32> {
+    connection
+        .prepare_cached(
+            "SELECT count(*) FROM sessions JOIN accounts ON accounts.id = account_id
+             WHERE ended_at IS NULL AND name = ?1",
+        )?
+        .query_row([account], |row| row.get(0))
+}
+
 /// Adds a session, or completes the row that the other source (logind or PAM) has made of it. Returns the row, and
 /// whether it is new.
 ///
