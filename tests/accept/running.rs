@@ -143,6 +143,23 @@ fn runaway(name: &str) -> String {
 }
 
 on_each_release!(
+    /// It has no process when the lock comes, and systemd would start it without asking PAM.
+    fn a_service_that_waits_to_be_restarted_does_not_come_back(host: &Host) {
+        let restart = ["--property=Restart=always", "--property=RestartSec=2s", "--unit=waiting"];
+        let run = ["systemd-run", "--quiet", "--uid=alice"];
+        host.run(&[&run[..], &restart, &["sh", "-c", "touch /tmp/ran; exit 1"]].concat()).ok();
+        let waits = || {
+            host.run(&["systemctl", "show", "--property=SubState", "waiting"]).ok().text()
+                == "SubState=auto-restart"
+        };
+        eventually(SOON, waits);
+        host.run(&["lockdownctl", "lock", "alice"]).ok();
+        host.run(&["rm", "-f", "/tmp/ran"]).ok();
+        stays(Duration::from_secs(4), || !host.run(&["test", "-e", "/tmp/ran"]).succeeded());
+    }
+);
+
+on_each_release!(
     fn a_process_that_runs_away_is_caught(host: &Host) {
         // In her slice, in a service, and where no control group of hers gets hold of it.
         host.ssh_session("alice").ask(&runaway("slice")).ok();

@@ -48,6 +48,7 @@ pub async fn end_account(bus: &Connection, uid: u32, name: &str, limit: Duration
         let _frozen = slice.freeze();
         sweep.pass().await;
         slice.kill();
+        sweep.stop_waiting_services(uid, name).await;
         sweep.until_clean().await;
     }
     // Her user manager is dead by now. This takes its unit and logind's sessions out of the books, which needs the slice
@@ -135,18 +136,34 @@ impl<'b> Sweep<'b> {
     }
 
     async fn stop_services(&mut self, found: &[Facts]) {
-        let Target::Account { uid, name, .. } = &self.target else { return };
+        let Target::Account { uid, name, .. } = self.target.clone() else { return };
         let services: BTreeSet<&str> =
             found.iter().filter_map(|process| units::service_of(&process.cgroup)).collect();
         for service in services {
             let known = self.outcome.units.iter().any(|unit| unit == service);
-            if known || !units::runs_as(self.bus, service, name, *uid).await {
-                continue;
+            if !known && units::runs_as(self.bus, service, &name, uid).await {
+                self.stop(service).await;
             }
-            match units::stop(self.bus, service).await {
-                Ok(()) => self.outcome.units.push(service.to_owned()),
-                Err(error) => tracing::warn!("{service} runs as {name} and cannot be stopped: {error}"),
+        }
+    }
+
+    async fn stop_waiting_services(&mut self, uid: u32, name: &str) {
+        match units::waiting_as(self.bus, name, uid).await {
+            Ok(waiting) => {
+                for service in waiting {
+                    self.stop(&service).await;
+                }
             }
+            Err(error) => {
+                tracing::warn!("services that wait to run as {} are unknown: {error}", escape(name))
+            }
+        }
+    }
+
+    async fn stop(&mut self, service: &str) {
+        match units::stop(self.bus, service).await {
+            Ok(()) => self.outcome.units.push(service.to_owned()),
+            Err(error) => tracing::warn!("{} cannot be stopped: {error}", escape(service)),
         }
     }
 }

@@ -28,6 +28,23 @@ pub async fn runs_as(bus: &Connection, unit: &str, name: &str, uid: u32) -> bool
     matches!(user.await, Ok(user) if user == name || user == uid.to_string())
 }
 
+/// System services that systemd will start as the account without anybody asking: they wait to be restarted, and have no
+/// process by which they could be found.
+///
+/// # Errors
+/// Those of systemd.
+pub async fn waiting_as(bus: &Connection, name: &str, uid: u32) -> zbus::Result<Vec<String>> {
+    // Waiting for a restart is sub-state auto-restart of this one, org.freedesktop.systemd1(5).
+    let activating = ManagerProxy::new(bus).await?.list_units_filtered(vec!["activating".to_owned()]).await?;
+    let mut waiting = Vec::new();
+    for (unit, ..) in activating {
+        if unit.ends_with(".service") && runs_as(bus, &unit, name, uid).await {
+            waiting.push(unit);
+        }
+    }
+    Ok(waiting)
+}
+
 /// The system service that a control group belongs to: `/system.slice/app.service/…`.
 #[must_use]
 pub fn service_of(cgroup: &str) -> Option<&str> {
