@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use lockdown_dbus_api::Error;
 use zbus::{DBusError, fdo};
 
-use crate::output::{json, text};
+use crate::output::text;
 
 /// Done.
 pub const DONE: u8 = 0;
@@ -67,6 +67,12 @@ impl From<zbus::Error> for Failure {
 }
 
 impl Failure {
+    /// The object that stands for it in JSON.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::json!({"name": self.name(), "message": self.line()})
+    }
+
     /// The exit code.
     #[must_use]
     pub fn code(&self) -> u8 {
@@ -222,7 +228,7 @@ pub fn report(failure: &Failure, object: bool) -> ExitCode {
     }
     // If neither stream takes it, the exit code is all there is.
     if object {
-        let object = serde_json::json!({ "error": json::error(failure) });
+        let object = serde_json::json!({ "error": failure.json() });
         let _ = writeln!(io::stdout(), "{object}");
     }
     for line in failure.lines() {

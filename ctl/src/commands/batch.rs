@@ -74,7 +74,7 @@ pub fn conclude(
 fn object(row: &Row) -> Result<Value, Failure> {
     let mut object = json!({"user": row.user, "success": row.failure.is_none()});
     if let Some(failure) = &row.failure {
-        object["error"] = json::error(failure);
+        object["error"] = failure.json();
     }
     if let Some(account) = &row.account {
         object["account"] = json::object(account)?;

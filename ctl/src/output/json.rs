@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use zbus::{
     OwnedVariant, Type, Variant,
     wire::{LE, serialized::Context, to_bytes},
@@ -29,12 +29,6 @@ pub fn object<T: Serialize + Type>(view: &T) -> Result<Value, Failure> {
 /// One of them is no dictionary.
 pub fn array<T: Serialize + Type>(views: &[T]) -> Result<Value, Failure> {
     views.iter().map(object).collect()
-}
-
-/// The object that stands for a failure.
-#[must_use]
-pub fn error(failure: &Failure) -> Value {
-    json!({"name": failure.name(), "message": failure.line()})
 }
 
 /// As text: indented, or on one line.
@@ -86,6 +80,8 @@ fn key_text(key: &Variant<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use lockdown_dbus_api::views::{Account, Event, Lock};
+
+    use serde_json::json;
 
     use super::*;
 
