@@ -20,6 +20,15 @@ pub struct Account {
     pub home: std::path::PathBuf,
 }
 
+impl Account {
+    /// An account of which only name and uid are known, for what needs neither its group nor its home.
+    #[must_use]
+    pub fn without_nss(name: String, uid: u32) -> Self {
+        // (gid_t)-1 is no group to the kernel.
+        Self { name, uid, gid: u32::MAX, home: "/nonexistent".into() }
+    }
+}
+
 /// What the store adds to an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {

@@ -29,12 +29,6 @@ impl Owner {
     pub fn yields_to_operator(&self) -> bool {
         matches!(self, Self::Operator | Self::AttackProtection)
     }
-
-    /// Whether only root may act as this owner.
-    #[must_use]
-    pub fn is_management(&self) -> bool {
-        matches!(self, Self::Config(_) | Self::Fleet(_))
-    }
 }
 
 impl fmt::Display for Owner {

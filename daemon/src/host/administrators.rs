@@ -10,7 +10,6 @@ use crate::{
     store::{Store, accounts, locks},
 };
 
-const SHADOW: &str = "/etc/shadow";
 const SECONDS_PER_DAY: Time = 24 * 3600;
 
 /// Who can administer this host, gathered once.
@@ -24,7 +23,7 @@ pub struct Administrators {
 impl Administrators {
     /// Looks at the members of `admin_groups`, and at root. A member who cannot be looked up counts for nobody.
     pub async fn gather(admin_groups: &[String], nss: &Nss, store: &Store, now: Time) -> Self {
-        let shadow = Shadow::read(Path::new(SHADOW));
+        let shadow = Shadow::read();
         let mut gathered = Self::default();
         for member in members(admin_groups, nss).await {
             gathered.members.insert(member.uid);

@@ -1,6 +1,8 @@
 //! What shadow(5) says of an account, read only.
 
-use std::{collections::HashMap, path::Path};
+use std::collections::HashMap;
+
+const SHADOW: &str = "/etc/shadow";
 
 /// A line of shadow(5).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,10 +20,10 @@ pub struct Shadow {
 }
 
 impl Shadow {
-    /// Reads the file; one that cannot be read has no entries.
+    /// Reads the host's file; one that cannot be read has no entries.
     #[must_use]
-    pub fn read(path: &Path) -> Self {
-        std::fs::read_to_string(path).map(|text| Self::parse(&text)).unwrap_or_default()
+    pub fn read() -> Self {
+        std::fs::read_to_string(SHADOW).map(|text| Self::parse(&text)).unwrap_or_default()
     }
 
     fn parse(text: &str) -> Self {

@@ -28,10 +28,8 @@ pub async fn list(
     filter: &AccountFilter,
 ) -> Result<Vec<views::Account>, Error> {
     let known = core.store.read(|connection| accounts::known(connection).map_err(StoreError::from)).await?;
-    let mut all: BTreeMap<String, Account> = known
-        .into_iter()
-        .map(|(name, uid)| (name.clone(), Account { name, uid, gid: u32::MAX, home: "/nonexistent".into() }))
-        .collect();
+    let mut all: BTreeMap<String, Account> =
+        known.into_iter().map(|(name, uid)| (name.clone(), Account::without_nss(name, uid))).collect();
     match core.nss().enumerate().await {
         Ok(enumerated) => all.extend(enumerated.into_iter().map(|account| (account.name.clone(), account))),
         Err(error) => tracing::warn!("only accounts of the store are listed: {error}"),

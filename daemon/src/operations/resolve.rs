@@ -69,6 +69,5 @@ async fn stored_by_uid(core: &Core, uid: u32, error: NssError) -> Result<Account
 fn from_store(known: Option<(String, u32)>, error: NssError) -> Result<Account, Error> {
     let (name, uid) = known.ok_or_else(|| Error::from(error.clone()))?;
     tracing::warn!("{error}; going by what the store has of {}", escape(&name));
-    // Neither group nor home is in the store; nothing that is done without NSS needs them.
-    Ok(Account { name, uid, gid: u32::MAX, home: "/nonexistent".into() })
+    Ok(Account::without_nss(name, uid))
 }

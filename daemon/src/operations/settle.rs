@@ -56,7 +56,7 @@ pub async fn settle(core: &Arc<Core>) -> Result<(), StoreError> {
     }
     for (name, uid, valid_until) in settled.expired {
         core.announce(Announcement::AccountExpired(name.clone(), ExpiryNotice { valid_until }));
-        let account = Account { name, uid, gid: u32::MAX, home: "/nonexistent".into() };
+        let account = Account::without_nss(name, uid);
         // A sweep takes its time; the next deadline does not wait for it.
         let core = Arc::clone(core);
         tokio::spawn(async move { sessions::end_everything(&core, &account, "account-expired").await });

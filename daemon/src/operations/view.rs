@@ -1,7 +1,5 @@
 //! Dictionaries for callers, from what store and host have.
 
-use std::path::Path;
-
 use rusqlite::Connection;
 
 use lockdown_dbus_api::{Error, views};
@@ -18,8 +16,6 @@ use crate::{
     host::{clock, shadow::Shadow},
     store::{StoreError, accounts, locks, sessions},
 };
-
-const SHADOW: &str = "/etc/shadow";
 
 /// What the store has about an account.
 struct Known {
@@ -64,7 +60,7 @@ pub async fn accounts(
             known.collect::<rusqlite::Result<Vec<_>>>().map_err(StoreError::from)
         })
         .await?;
-    let shadow = Shadow::read(Path::new(SHADOW));
+    let shadow = Shadow::read();
     let now = clock::now();
     let mut views = Vec::with_capacity(known.len());
     for known in known {
