@@ -177,7 +177,8 @@ mod tests {
 
     #[test]
     fn says_where_and_what_is_allowed() {
-        const SECTIONS: &str = "there are lock, lockdown, protected, enforcement, nss, sessions";
+        const SECTIONS: &str =
+            "there are lock, lockdown, self_service, protected, enforcement, nss, sessions";
         const LOCK: &str = "must be a duration from 1s to 3650d in whole seconds, or \"never\"";
         const TIMEOUT: &str = "must be a duration from 100ms to 1m";
         const USERS: &str = "must be a list of user names, such as [\"a\", \"b\"]";

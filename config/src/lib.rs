@@ -20,7 +20,9 @@ pub use default_file::default_file;
 pub use error::{Error, Position, Problem};
 pub use layers::Paths;
 pub use provenance::{Entry, Loaded, Origin, Provenance};
-pub use settings::{Enforcement, Lock, Lockdown, Nss, Protected, Sessions, Settings};
+pub use settings::{
+    Enforcement, FollowKeys, Lock, Lockdown, Nss, Protected, SelfService, Sessions, Settings,
+};
 pub use value::Value;
 
 impl Settings {

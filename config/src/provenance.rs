@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
     use crate::document;
-    use crate::settings::{Enforcement, Lock, Lockdown, Nss, Protected, Sessions};
+    use crate::settings::{Enforcement, FollowKeys, Lock, Lockdown, Nss, Protected, SelfService, Sessions};
 
     fn loaded(path: &str, text: &str) -> Loaded {
         let mut loaded = Loaded::default();
@@ -150,7 +150,9 @@ mod tests {
             serde_json::json!({"key": "lock.end_sessions", "value": false, "origin": "/etc/x.toml:1"})
         );
         assert_eq!(json[0], serde_json::json!({"key": "lock.duration", "value": "1h", "origin": "default"}));
-        assert_eq!(json[6]["value"], serde_json::json!(["sudo", "wheel", "admin"]));
+        let admin_groups =
+            json.as_array().unwrap().iter().find(|entry| entry["key"] == "protected.admin_groups");
+        assert_eq!(admin_groups.unwrap()["value"], serde_json::json!(["sudo", "wheel", "admin"]));
     }
 
     #[test]
@@ -169,11 +171,36 @@ mod tests {
     }
 
     prop_compose! {
+        fn lockdown()(
+            flags: [bool; 6],
+            follow_keys in prop_oneof![Just(FollowKeys::Report), Just(FollowKeys::Quarantine)],
+            undo_window in milliseconds(60_000..=365 * 86_400_000),
+            recovery_code_lifetime in milliseconds(60_000..=30 * 86_400_000),
+            hook_timeout in milliseconds(1_000..=600_000),
+        ) -> Lockdown {
+            let [enabled, deactivate, unusable_password, end_sessions, revoke_tokens, follow_keys_of_root] = flags;
+            Lockdown {
+                enabled,
+                deactivate,
+                unusable_password,
+                end_sessions,
+                revoke_tokens,
+                follow_keys,
+                follow_keys_of_root,
+                undo_window,
+                recovery_code_lifetime,
+                hook_timeout,
+            }
+        }
+    }
+
+    prop_compose! {
         fn settings()(
             seconds in proptest::option::of(1..=3650 * 86_400u64),
             end_sessions: bool,
             message in proptest::option::of("([^\\pC\\s]([^\\pC]|\n){0,40})?[^\\pC\\s]"),
-            enabled: bool,
+            lockdown in lockdown(),
+            phone in proptest::option::of("[0-9][-0-9 ]{0,20}[0-9]"),
             users in names(),
             groups in names(),
             admin_groups in names(),
@@ -182,8 +209,9 @@ mod tests {
             end_timeout in milliseconds(1_000..=300_000),
         ) -> Settings {
             Settings {
+                self_service: SelfService { message: message.clone(), url: None, phone },
                 lock: Lock { duration: seconds.map(Duration::from_secs), end_sessions, message },
-                lockdown: Lockdown { enabled },
+                lockdown,
                 protected: Protected { users, groups, admin_groups },
                 enforcement: Enforcement { reconcile_interval },
                 nss: Nss { timeout },

@@ -5,12 +5,21 @@
 
 use std::time::Duration;
 
-use crate::value::{Fault, Flag, Given, Kind, Names, Period, PeriodOrNever, Text, Value};
+use crate::value::{Fault, Flag, Given, Kind, Names, OneOf, Period, PeriodOrNever, Text, Value};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
+
+/// What becomes of an account's keys in the authorized_keys of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FollowKeys {
+    /// They are named in the result.
+    Report,
+    /// They are taken out.
+    Quarantine,
+}
 
 settings! {
     /// Locks that operators set with lockdownctl lock or over D-Bus.
@@ -35,6 +44,61 @@ settings! {
         /// locked down already stay so.
         /// Allowed: true or false.
         enabled: bool = true => Flag;
+
+        /// Whether a lockdown deactivates the account: a lock without expiry, and account expiry in shadow(5) for what
+        /// does not ask PAM. This and the next three hold if the one who locks down does not say.
+        /// Allowed: true or false.
+        deactivate: bool = true => Flag;
+
+        /// Whether a lockdown makes the password one that nothing matches.
+        /// Allowed: true or false.
+        unusable_password: bool = true => Flag;
+
+        /// Whether a lockdown ends what the account runs.
+        /// Allowed: true or false.
+        end_sessions: bool = true => Flag;
+
+        /// Whether a lockdown takes away what lets someone act as the account without signing in: authorized keys,
+        /// tickets of sudo and Kerberos, jobs of cron and at, and what the hooks in /etc/lockdown/revoke.d know of.
+        /// Allowed: true or false.
+        revoke_tokens: bool = true => Flag;
+
+        /// What becomes of the account's keys in the authorized_keys of others: they are reported, or taken out and
+        /// kept for an undo. In root's own files they are only ever reported, unless the next setting says otherwise.
+        /// Allowed: one of "report", "quarantine".
+        follow_keys: FollowKeys = FollowKeys::Report => OneOf(&[("report", FollowKeys::Report), ("quarantine", FollowKeys::Quarantine)]);
+
+        /// Whether "quarantine" holds for root's own authorized_keys, too.
+        /// Allowed: true or false.
+        follow_keys_of_root: bool = false => Flag;
+
+        /// How long what a lockdown took away is kept for an undo.
+        /// Allowed: a duration from 1m to 365d.
+        undo_window: Duration = 7 * DAY => Period { min: MINUTE, max: 365 * DAY };
+
+        /// How long a recovery code can be used.
+        /// Allowed: a duration from 1m to 30d.
+        recovery_code_lifetime: Duration = DAY => Period { min: MINUTE, max: 30 * DAY };
+
+        /// How long each hook in /etc/lockdown/revoke.d may take.
+        /// Allowed: a duration from 1s to 10m.
+        hook_timeout: Duration = 30 * SECOND => Period { min: SECOND, max: 10 * MINUTE };
+    }
+
+    /// What users are told who lock their own account down. Without any of it they cannot: they would not know whom to
+    /// turn to.
+    self_service: SelfService {
+        /// What happens next, in words.
+        /// Allowed: text of at most 512 bytes without control characters except line breaks.
+        message: Option<String> = None => Text { max_bytes: 512 };
+
+        /// Where to read on.
+        /// Allowed: text of at most 255 bytes without control characters except line breaks.
+        url: Option<String> = None => Text { max_bytes: 255 };
+
+        /// Whom to call.
+        /// Allowed: text of at most 64 bytes without control characters except line breaks.
+        phone: Option<String> = None => Text { max_bytes: 64 };
     }
 
     /// Accounts that can be neither locked nor locked down. Root, nobody, system accounts and the last account that

@@ -190,6 +190,31 @@ impl Kind for Text {
     }
 }
 
+/// One of a few words, each of which stands for a value.
+pub(crate) struct OneOf<T: 'static>(pub(crate) &'static [(&'static str, T)]);
+
+impl<T: Copy + PartialEq> Kind for OneOf<T> {
+    type Type = T;
+
+    fn allowed(&self) -> String {
+        let words: Vec<String> = self.0.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        format!("one of {}", words.join(", "))
+    }
+
+    fn read(&self, given: &Given<'_>) -> Result<T, Fault> {
+        let text = given.get_ref().as_str().ok_or_else(|| self.wrong_type(given))?;
+        let found = self.0.iter().find(|(word, _)| *word == text);
+        found
+            .map(|(_, value)| *value)
+            .ok_or_else(|| self.fault(given, format_args!("{} is not known here", quote(text))))
+    }
+
+    fn write(&self, value: &T) -> Value {
+        let word = self.0.iter().find(|(_, known)| known == value).map_or("", |(word, _)| word);
+        Value::Text(word.to_owned())
+    }
+}
+
 /// A list of names that NSS knows.
 pub(crate) struct Names {
     /// Whose names they are: "user" or "group".

@@ -3,7 +3,10 @@
 use crate::{
     Error,
     options::{self, AccountFilter, EventFilter, SessionFilter},
-    views::{Account, Drift, Event, ExpiryNotice, LockNotice, Session},
+    views::{
+        Account, Drift, Event, ExpiryNotice, LockNotice, LockdownPreview, LockdownResult, Progress, Restored,
+        Session,
+    },
 };
 
 /// `org.lockdown1.Manager` on the system bus. The daemon is started by the bus if it does not run.
@@ -21,6 +24,19 @@ pub trait Manager {
 
     /// Lifts the operator's lock and that of attack protection, or the one of the owner named in the options.
     fn unlock_account(&self, user: &str, options: &options::Unlock) -> Result<Account, Error>;
+
+    /// Locks accounts down: deactivates them, makes their passwords unusable, ends what they run, takes their tokens away.
+    /// One result for each account, in the order given; an account named twice counts once.
+    fn lockdown(&self, users: &[&str], options: &options::Lockdown) -> Result<Vec<LockdownResult>, Error>;
+
+    /// Locks the caller's own account down. The answer may never arrive: the caller's session ends.
+    fn lockdown_self(&self, options: &options::LockdownSelf) -> Result<LockdownResult, Error>;
+
+    /// What a lockdown of these accounts would meet. Changes nothing.
+    fn preview_lockdown(&self, users: &[&str]) -> Result<Vec<LockdownPreview>, Error>;
+
+    /// Takes a lockdown back.
+    fn restore(&self, user: &str, options: &options::Restore) -> Result<Restored, Error>;
 
     /// One account.
     fn get_account(&self, user: &str) -> Result<Account, Error>;
@@ -54,6 +70,18 @@ pub trait Manager {
     /// `valid_until` of the account has passed.
     #[zbus(signal)]
     fn account_expired(&self, user: String, expiry: ExpiryNotice) -> zbus::Result<()>;
+
+    /// An account was locked down.
+    #[zbus(signal)]
+    fn lockdown_triggered(&self, user: String, lock: LockNotice) -> zbus::Result<()>;
+
+    /// How far a lockdown is; sent to its caller alone.
+    #[zbus(signal)]
+    fn lockdown_progress(&self, user: String, progress: Progress) -> zbus::Result<()>;
+
+    /// A lockdown was taken back. Other locks may still stand: see `still_locked`.
+    #[zbus(signal)]
+    fn account_restored(&self, user: String, lock: LockNotice) -> zbus::Result<()>;
 
     /// A session was opened.
     #[zbus(signal)]

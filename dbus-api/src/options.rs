@@ -63,6 +63,55 @@ pub struct EndSessions {
     pub reason: Option<String>,
 }
 
+/// Options of `Lockdown`.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct Lockdown {
+    /// Why, for the audit trail; must not be empty. At most [`MAX_TEXT`] bytes.
+    pub reason: Option<String>,
+    /// What the user is told at a login. At most [`MAX_TEXT`] bytes; absent = configured default.
+    pub message: Option<String>,
+    /// Lock the account without expiry; absent = configured default, as for the next three.
+    pub deactivate: Option<bool>,
+    /// Make the password one that nothing matches.
+    pub unusable_password: Option<bool>,
+    /// End what the account runs.
+    pub end_sessions: Option<bool>,
+    /// Take keys, tickets and jobs away.
+    pub revoke_tokens: Option<bool>,
+    /// `continue` (also if absent): every account is attempted. `abort`: those after the first that cannot be locked
+    /// down are not.
+    pub on_error: Option<String>,
+    /// Also the last account that can administer the host; only root may say so.
+    pub force: Option<bool>,
+    /// What becomes of units that the account may have had systemd start as root: `report` (also if absent) or `stop`.
+    pub suspects: Option<String>,
+}
+
+/// Options of `LockdownSelf`.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct LockdownSelf {
+    /// Why, for the audit trail; must not be empty. At most [`MAX_TEXT`] bytes.
+    pub reason: Option<String>,
+}
+
+/// Options of `Restore`.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct Restore {
+    /// Why, for the audit trail. At most [`MAX_TEXT`] bytes.
+    pub reason: Option<String>,
+    /// A false alarm: put everything back as it was.
+    pub undo: Option<bool>,
+    /// Make a one-time code with which the user sets a new password at the next login; it is in the reply, once.
+    pub recovery_code: Option<bool>,
+    /// The new password. At most [`MAX_TEXT`] bytes; never recorded.
+    pub password: Option<String>,
+    /// Put keys and jobs back, too.
+    pub tokens: Option<bool>,
+}
+
 /// Filter of `ListEvents`. Rows come oldest first.
 #[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
 #[zbus(signature = "a{sv}")]
@@ -155,6 +204,25 @@ read_strictly!(Unlock { reason: text, owner: text });
 read_strictly!(AccountFilter { locked: boolean, expired: boolean, deactivated: boolean, system: boolean });
 read_strictly!(SessionFilter { user: text });
 read_strictly!(EndSessions { session: text, reason: text });
+read_strictly!(Lockdown {
+    reason: text,
+    message: text,
+    deactivate: boolean,
+    unusable_password: boolean,
+    end_sessions: boolean,
+    revoke_tokens: boolean,
+    on_error: text,
+    force: boolean,
+    suspects: text,
+});
+read_strictly!(LockdownSelf { reason: text });
+read_strictly!(Restore {
+    reason: text,
+    undo: boolean,
+    recovery_code: boolean,
+    password: text,
+    tokens: boolean,
+});
 read_strictly!(EventFilter { user: text, action: text, since: time, after: time, limit: number });
 
 #[cfg(test)]
