@@ -12,19 +12,19 @@
 //!         |  tag  | length (LE)  | length bytes     |
 //!         +-------+--------------+------------------+
 //!
-//!  kind  1 session opened    2 session closed    3 denied    4 ask
+//!  kind  1 session opened    2 session closed    3 denied    4 ask    5 trigger
 //!        128 allow           129 deny
 //!
-//!  tag   1 account           text            kinds 1 2 3
-//!        2 uid               u32             kinds 1 2 3
-//!        3 service           text            kinds 1 2 3
-//!        4 pid               u32             kinds 1 2 3
-//!        5 tty               text, optional  kinds 1 2 3
-//!        6 remote host       text, optional  kinds 1 2 3
-//!        7 remote user       text, optional  kinds 1 2
+//!  tag   1 account           text            kinds 1 2 3 5
+//!        2 uid               u32             kinds 1 2 3 5
+//!        3 service           text            kinds 1 2 3 5
+//!        4 pid               u32             kinds 1 2 3 5
+//!        5 tty               text, optional  kinds 1 2 3 5
+//!        6 remote host       text, optional  kinds 1 2 3 5
+//!        7 remote user       text, optional  kinds 1 2 5
 //!        8 logind session    text, optional  kinds 1 2
 //!        9 auth info         text, optional  kinds 1 2 3
-//!       10 phase             u8              kind 3         1 account, 2 session
+//!       10 phase             u8              kinds 3 5      1 account, 2 session, 3 auth
 //!       11 denial            u8              kinds 3 129    1 locked, 2 expired, 3 record unreadable
 //!       12 lock              i64             kinds 3 129    if locked
 //!       13 owner             text            kinds 3 129    if locked
@@ -38,7 +38,7 @@
 //! message up to 8 KiB. Fields may stand in any order, each at most once. A field that the reader does not know is
 //! skipped, so that one end can be upgraded before the other; what would be misread without it takes a new version.
 //!
-//! Kinds 1 to 3 get no answer; 4 is answered by 128 or 129 about the uid that the kernel gives for the sender. Nothing
+//! Kinds 1 to 3 and 5 get no answer; 4 is answered by 128 or 129 about the uid that the kernel gives for the sender. Nothing
 //! in a frame says who sent it: for that the daemon asks the kernel (`SO_PEERCRED`).
 
 use std::borrow::Cow;
@@ -59,6 +59,7 @@ mod kind {
     pub(super) const SESSION_CLOSED: u8 = 2;
     pub(super) const DENIED: u8 = 3;
     pub(super) const ASK: u8 = 4;
+    pub(super) const TRIGGER: u8 = 5;
     pub(super) const ALLOW: u8 = 128;
     pub(super) const DENY: u8 = 129;
 }
@@ -94,6 +95,8 @@ pub enum Request {
     SessionClosed(SessionReport),
     /// The module denied a login.
     Denied(DenialReport),
+    /// A login reached a line that asks for a lockdown.
+    Trigger(TriggerReport),
     /// Is the sender's own uid denied anything?
     Ask,
 }
@@ -145,9 +148,33 @@ pub struct DenialReport {
     pub kind: DenialKind,
 }
 
+/// A login that reached `trigger=lockdown`, as its PAM transaction describes it. Text longer than the format carries is
+/// cut in encoding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TriggerReport {
+    /// `PAM_USER`: who is to be locked down.
+    pub account: String,
+    /// Its uid by NSS.
+    pub uid: u32,
+    /// `PAM_SERVICE`.
+    pub service: String,
+    /// `PAM_TTY`.
+    pub tty: Option<String>,
+    /// `PAM_RHOST`.
+    pub remote_host: Option<String>,
+    /// `PAM_RUSER`.
+    pub remote_user: Option<String>,
+    /// The process that runs the transaction, by its own account.
+    pub pid: u32,
+    /// Where the line stands; [`Phase::Auth`] or [`Phase::Account`].
+    pub phase: Phase,
+}
+
 /// A phase of a PAM transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// `pam_authenticate(3)`.
+    Auth,
     /// `pam_acct_mgmt(3)`.
     Account,
     /// `pam_open_session(3)`.
@@ -205,6 +232,7 @@ impl Request {
             Self::SessionOpened(session) => session.write(Writer::new(kind::SESSION_OPENED)),
             Self::SessionClosed(session) => session.write(Writer::new(kind::SESSION_CLOSED)),
             Self::Denied(denial) => denial.write(Writer::new(kind::DENIED)),
+            Self::Trigger(trigger) => trigger.write(Writer::new(kind::TRIGGER)),
             Self::Ask => Writer::new(kind::ASK).0,
         }
     }
@@ -219,6 +247,7 @@ impl Request {
             kind::SESSION_OPENED => SessionReport::from(&fields).map(Self::SessionOpened),
             kind::SESSION_CLOSED => SessionReport::from(&fields).map(Self::SessionClosed),
             kind::DENIED => DenialReport::from(&fields).map(Self::Denied),
+            kind::TRIGGER => TriggerReport::from(&fields).map(Self::Trigger),
             kind::ASK => Ok(Self::Ask),
             other => Err(FrameError::Kind(other)),
         }
@@ -316,11 +345,49 @@ impl DenialReport {
     }
 }
 
+impl TriggerReport {
+    fn write(&self, mut frame: Writer) -> Vec<u8> {
+        frame.text(tag::ACCOUNT, &self.account);
+        frame.field(tag::UID, &self.uid.to_le_bytes());
+        frame.text(tag::SERVICE, &self.service);
+        frame.field(tag::PID, &self.pid.to_le_bytes());
+        frame.optional_text(tag::TTY, self.tty.as_deref());
+        frame.optional_text(tag::REMOTE_HOST, self.remote_host.as_deref());
+        frame.optional_text(tag::REMOTE_USER, self.remote_user.as_deref());
+        frame.field(tag::PHASE, &[self.phase.code()]);
+        frame.0
+    }
+
+    fn from(fields: &Fields<'_>) -> Result<Self, FrameError> {
+        Ok(Self {
+            account: fields.text(tag::ACCOUNT)?,
+            uid: fields.number(tag::UID, u32::from_le_bytes)?,
+            service: fields.text(tag::SERVICE)?,
+            pid: fields.number(tag::PID, u32::from_le_bytes)?,
+            tty: fields.optional_text(tag::TTY)?,
+            remote_host: fields.optional_text(tag::REMOTE_HOST)?,
+            remote_user: fields.optional_text(tag::REMOTE_USER)?,
+            phase: Phase::of(fields.number(tag::PHASE, u8::from_le_bytes)?)?,
+        })
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Auth => "auth",
+            Self::Account => "account",
+            Self::Session => "session",
+        })
+    }
+}
+
 impl Phase {
     fn code(self) -> u8 {
         match self {
             Self::Account => 1,
             Self::Session => 2,
+            Self::Auth => 3,
         }
     }
 
@@ -328,6 +395,7 @@ impl Phase {
         match code {
             1 => Ok(Self::Account),
             2 => Ok(Self::Session),
+            3 => Ok(Self::Auth),
             _ => Err(FrameError::Value(tag::PHASE)),
         }
     }

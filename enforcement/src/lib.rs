@@ -19,7 +19,7 @@ pub mod verdict;
 
 pub use directory::{DenyDirectory, Listing, Prepared, ReadError, publish_all};
 pub use escape::escape;
-pub use frame::{DenialReport, FrameError, MAX_FRAME, Phase, Reply, Request, SessionReport};
+pub use frame::{DenialReport, FrameError, MAX_FRAME, Phase, Reply, Request, SessionReport, TriggerReport};
 pub use record::{DecodeError, LockEntry, Record};
 pub use verdict::{Denial, DenialKind, Verdict, decide};
 

@@ -11,6 +11,8 @@ pub struct Arguments {
     pub on_error: OnError,
     /// `break_glass=GROUP`: its members are let in then, as root is.
     pub break_glass: Option<String>,
+    /// `trigger=lockdown`: whoever reaches the line is locked down.
+    pub trigger: bool,
     /// `quiet`: no text to the user.
     pub quiet: bool,
     /// `debug`: a log line for every decision.
@@ -37,6 +39,7 @@ impl Default for Arguments {
         Self {
             on_error: OnError::Deny,
             break_glass: None,
+            trigger: false,
             quiet: false,
             debug: false,
             directory: DENY_DIRECTORY.into(),
@@ -66,6 +69,8 @@ impl Arguments {
             ("on_error", _) => return Err("on_error is deny or allow"),
             ("break_glass", Some(group)) if !group.is_empty() => self.break_glass = Some(group.to_owned()),
             ("break_glass", _) => return Err("break_glass needs the name of a group"),
+            ("trigger", Some("lockdown")) => self.trigger = true,
+            ("trigger", _) => return Err("trigger is lockdown"),
             ("quiet", None) => self.quiet = true,
             ("debug", None) => self.debug = true,
             ("directory", Some(path)) => self.directory = absolute(path)?,
@@ -91,10 +96,19 @@ mod tests {
     #[test]
     fn knows_its_words() {
         assert_eq!(parse(&[]), Arguments::default());
-        let words = ["on_error=allow", "break_glass=rescue", "quiet", "debug", "directory=/d", "socket=/s"];
+        let words = [
+            "on_error=allow",
+            "break_glass=rescue",
+            "trigger=lockdown",
+            "quiet",
+            "debug",
+            "directory=/d",
+            "socket=/s",
+        ];
         let expected = Arguments {
             on_error: OnError::Allow,
             break_glass: Some("rescue".into()),
+            trigger: true,
             quiet: true,
             debug: true,
             directory: "/d".into(),
@@ -112,6 +126,8 @@ mod tests {
             "on_error=maybe",
             "on_error",
             "break_glass=",
+            "trigger",
+            "trigger=lock",
             "quiet=1",
             "directory=relative",
             "socket",

@@ -20,6 +20,18 @@
 //! | the daemon is down or its socket full | decides as ever; the report waits in the socket or is dropped |
 //!
 //! Session close never fails, and auth has no opinion.
+//!
+//! With `trigger=lockdown` nobody gets past the line, whoever it is; what varies is whether a lockdown follows:
+//!
+//! | what is the case | auth, account |
+//! |---|---|
+//! | the line is reached | reported; answers what a wrong password answers, and says nothing |
+//! | the account is root | the same: the daemon refuses to lock root down, and keeps the event |
+//! | NSS says that there is no such account | the same answer; there is nobody to report |
+//! | NSS fails to say who the account is, the process is not root's, the daemon is down or its socket full | the same answer; not reported, loudly |
+//! | no user name, or no password, because the conversation failed | reported if there is a name; answers that the conversation failed, as pam_unix does |
+//! | the module panics | the same answer as ever; not reported, loudly |
+//! | in session | the argument has no function there, and the log says so: decides as without |
 
 use std::ffi::{CStr, CString, c_int};
 use std::io;
@@ -32,6 +44,8 @@ use lockdown_enforcement::{
 use crate::arguments::{Arguments, OnError};
 use crate::message;
 
+mod trigger;
+
 /// What the module answers to libpam, from `security/_pam_types.h`.
 ///
 /// `PAM_SESSION_ERR` is not among them: sudo takes it for no error and runs the command.
@@ -43,12 +57,18 @@ pub enum Code {
     SystemError = 4,
     /// `PAM_PERM_DENIED`
     PermissionDenied = 6,
+    /// `PAM_AUTH_ERR`
+    AuthError = 7,
     /// `PAM_USER_UNKNOWN`
     UserUnknown = 10,
     /// `PAM_ACCT_EXPIRED`
     AccountExpired = 13,
+    /// `PAM_CONV_ERR`
+    ConversationError = 19,
     /// `PAM_IGNORE`
     Ignore = 25,
+    /// `PAM_INCOMPLETE`
+    Incomplete = 31,
 }
 
 /// `PAM_SILENT`: the caller wants no text.
@@ -65,6 +85,17 @@ pub enum Priority {
     Notice = 5,
     /// `LOG_DEBUG`: for the argument `debug`.
     Debug = 7,
+}
+
+/// What came of asking the user for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// It is there, or was there already.
+    Given,
+    /// The service wants to be asked again later (`PAM_CONV_AGAIN`).
+    Later,
+    /// The conversation failed.
+    Failed,
 }
 
 /// An account by NSS.
@@ -124,21 +155,34 @@ pub trait Host {
     fn now(&self) -> i64;
     /// What the transaction says about itself.
     fn circumstances(&self) -> Circumstances;
+    /// Sees to it that there is a `PAM_USER`, pam_get_user(3).
+    fn ask_user(&self) -> Asked;
+    /// Sees to it that there is a `PAM_AUTHTOK`, pam_get_authtok(3).
+    fn ask_password(&self) -> Asked;
+    /// Has libpam wait before a failure is shown, as long as pam_unix(8) has it wait.
+    fn delay_failure(&self);
     /// Shows text to the user.
     fn say(&self, text: &str);
     /// Writes a line to AUTHPRIV.
     fn log(&self, priority: Priority, line: &str);
-    /// Tells the daemon, if it listens.
-    fn report(&self, request: &Request);
+    /// Tells the daemon, if it listens. A login does not wait for it.
+    fn report(&self, request: &Request) -> io::Result<()>;
 }
 
 /// pam_acct_mgmt(3)
 pub fn check_account(host: &dyn Host, arguments: &Arguments, flags: c_int) -> Code {
+    if arguments.trigger {
+        complain(host, arguments);
+        return trigger::in_account(host);
+    }
     Check { host, arguments, phase: Phase::Account, flags }.run()
 }
 
 /// pam_open_session(3)
 pub fn open_session(host: &dyn Host, arguments: &Arguments, flags: c_int) -> Code {
+    if arguments.trigger {
+        host.log(Priority::Error, "trigger= has no function in session: it belongs into auth or account");
+    }
     Check { host, arguments, phase: Phase::Session, flags }.run()
 }
 
@@ -147,7 +191,7 @@ pub fn close_session(host: &dyn Host, _: &Arguments, _: c_int) -> Code {
     if let Some(user) = host.user()
         && let Ok(Some(account)) = host.account(&user)
     {
-        host.report(&Request::SessionClosed(session(host, &user, account)));
+        tell(host, &Request::SessionClosed(session(host, &user, account)));
     }
     Code::Success
 }
@@ -155,11 +199,19 @@ pub fn close_session(host: &dyn Host, _: &Arguments, _: c_int) -> Code {
 /// pam_authenticate(3)
 pub fn authenticate(host: &dyn Host, arguments: &Arguments, _: c_int) -> Code {
     complain(host, arguments);
-    Code::Ignore
+    if arguments.trigger { trigger::in_auth(host) } else { Code::Ignore }
+}
+
+/// What is left to do when that has panicked.
+pub fn authenticate_after_panic(host: &dyn Host, arguments: &Arguments, _: c_int) -> Code {
+    if arguments.trigger { trigger::after_panic(host) } else { Code::Ignore }
 }
 
 /// What is left to do when one of the first two has panicked: it cannot be told what is enforced.
 pub fn after_panic(host: &dyn Host, arguments: &Arguments, flags: c_int) -> Code {
+    if arguments.trigger {
+        return trigger::after_panic(host);
+    }
     let check = Check { host, arguments, phase: Phase::Account, flags };
     match host.user() {
         Some(user) => {
@@ -179,6 +231,11 @@ fn complain(host: &dyn Host, arguments: &Arguments) {
     for complaint in &arguments.complaints {
         host.log(Priority::Error, complaint);
     }
+}
+
+/// A report that gets lost changes nothing.
+fn tell(host: &dyn Host, request: &Request) {
+    let _ = host.report(request);
 }
 
 fn session(host: &dyn Host, user: &CStr, account: Account) -> SessionReport {
@@ -273,7 +330,7 @@ impl Check<'_> {
     fn allow(&self, user: &CStr, account: Account) -> Code {
         self.debug(user, "allowed");
         if self.phase == Phase::Session {
-            self.host.report(&Request::SessionOpened(session(self.host, user, account)));
+            tell(self.host, &Request::SessionOpened(session(self.host, user, account)));
         }
         Code::Success
     }
@@ -287,15 +344,7 @@ impl Check<'_> {
 
     fn deny(&self, user: &CStr, account: Account, denial: &Denial) -> Code {
         let circumstances = self.host.circumstances();
-        let line = format!(
-            "denied: user=\"{}\" uid={} service=\"{}\" tty=\"{}\" rhost=\"{}\" {}",
-            escape(user.to_bytes()),
-            account.uid,
-            escape(&circumstances.service),
-            escape(circumstances.tty.as_deref().unwrap_or_default()),
-            escape(circumstances.remote_host.as_deref().unwrap_or_default()),
-            because(&denial.kind)
-        );
+        let line = format!("denied: {} {}", who(user, account, &circumstances), because(&denial.kind));
         self.host.log(Priority::Notice, &line);
         // sshd writes what it is told in this phase into the user's data stream, which breaks sftp.
         let breaks_sftp =
@@ -303,7 +352,7 @@ impl Check<'_> {
         if !self.arguments.quiet && self.flags & SILENT == 0 && !breaks_sftp {
             self.host.say(&message::to_user(denial));
         }
-        self.host.report(&Request::Denied(DenialReport {
+        let report = DenialReport {
             account: user.to_string_lossy().into_owned(),
             uid: account.uid,
             service: circumstances.service,
@@ -313,7 +362,8 @@ impl Check<'_> {
             pid: self.host.process().pid,
             phase: self.phase,
             kind: denial.kind.clone(),
-        }));
+        };
+        tell(self.host, &Request::Denied(report));
         match denial.kind {
             DenialKind::Expired { .. } => Code::AccountExpired,
             DenialKind::Locked { .. } | DenialKind::RecordUnreadable => Code::PermissionDenied,
@@ -352,6 +402,18 @@ impl Check<'_> {
             self.host.log(Priority::Debug, &format!("user=\"{}\" {what}", escape(user.to_bytes())));
         }
     }
+}
+
+/// For a log line.
+fn who(user: &CStr, account: Account, circumstances: &Circumstances) -> String {
+    format!(
+        "user=\"{}\" uid={} service=\"{}\" tty=\"{}\" rhost=\"{}\"",
+        escape(user.to_bytes()),
+        account.uid,
+        escape(&circumstances.service),
+        escape(circumstances.tty.as_deref().unwrap_or_default()),
+        escape(circumstances.remote_host.as_deref().unwrap_or_default())
+    )
 }
 
 fn because(kind: &DenialKind) -> String {

@@ -3,14 +3,17 @@
 use std::ffi::{CStr, CString};
 use std::io;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lockdown_enforcement::{DenyDirectory, ReadError, Record, Reply, Request};
 
 use crate::arguments::Arguments;
-use crate::core::{Account, Circumstances, Host, Priority, Process};
+use crate::core::{Account, Asked, Circumstances, Host, Priority, Process};
 use crate::pam::{Item, Transaction};
 use crate::{login_socket, nss};
+
+/// What pam_unix(8) asks for.
+const FAIL_DELAY: Duration = Duration::from_secs(2);
 
 pub(crate) struct PamHost<'a> {
     transaction: Transaction<'a>,
@@ -80,6 +83,18 @@ impl Host for PamHost<'_> {
         }
     }
 
+    fn ask_user(&self) -> Asked {
+        self.transaction.ask_user()
+    }
+
+    fn ask_password(&self) -> Asked {
+        self.transaction.ask_password()
+    }
+
+    fn delay_failure(&self) {
+        self.transaction.delay_failure(FAIL_DELAY);
+    }
+
     fn say(&self, text: &str) {
         self.transaction.say(text);
     }
@@ -88,8 +103,7 @@ impl Host for PamHost<'_> {
         self.transaction.log(priority as i32, line);
     }
 
-    fn report(&self, request: &Request) {
-        // A login does not wait for the daemon, and does not fail for it.
-        let _ = login_socket::report(self.socket, request);
+    fn report(&self, request: &Request) -> io::Result<()> {
+        login_socket::report(self.socket, request)
     }
 }

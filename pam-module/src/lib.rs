@@ -1,4 +1,5 @@
-//! `pam_lockdown.so`: denies login to locked and expired accounts, and tells the daemon of sessions and denials.
+//! `pam_lockdown.so`: denies login to locked and expired accounts, and tells the daemon of sessions and denials, and of
+//! logins that are to trigger a lockdown.
 //!
 //! This file is what `libpam` sees. `core` decides and touches nothing; `host` is what it decides on.
 //! The module runs inside sshd, sudo and cron and leaves nothing there: no thread, descriptor, signal handler or output.
@@ -105,7 +106,7 @@ mod entries {
         argv: *const *const c_char,
     ) -> c_int {
         // SAFETY: by this function's own contract.
-        unsafe { run(handle, flags, argc, argv, core::authenticate, |_, _, _| Code::Ignore) }
+        unsafe { run(handle, flags, argc, argv, core::authenticate, core::authenticate_after_panic) }
     }
 
     /// Auth: there are no credentials to set.

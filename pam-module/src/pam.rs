@@ -2,9 +2,12 @@
 
 #![expect(unsafe_code, reason = "calls into libpam")]
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
+use std::time::Duration;
+
+use crate::core::Asked;
 
 /// `pam_handle_t`: libpam's own, seen only through pointers.
 #[repr(C)]
@@ -15,6 +18,14 @@ pub struct PamHandle {
 #[link(name = "pam")]
 unsafe extern "C" {
     fn pam_get_item(handle: *const PamHandle, item: c_int, value: *mut *const c_void) -> c_int;
+    fn pam_get_user(handle: *mut PamHandle, user: *mut *const c_char, prompt: *const c_char) -> c_int;
+    fn pam_get_authtok(
+        handle: *mut PamHandle,
+        item: c_int,
+        token: *mut *const c_char,
+        prompt: *const c_char,
+    ) -> c_int;
+    fn pam_fail_delay(handle: *mut PamHandle, microseconds: c_uint) -> c_int;
     fn pam_getenv(handle: *mut PamHandle, name: *const c_char) -> *const c_char;
     fn pam_prompt(
         handle: *mut PamHandle,
@@ -27,7 +38,9 @@ unsafe extern "C" {
 }
 
 const PAM_SUCCESS: c_int = 0;
+const PAM_CONV_AGAIN: c_int = 30;
 const PAM_ERROR_MSG: c_int = 3;
+const PAM_AUTHTOK: c_int = 6;
 
 /// The items of pam_get_item(3) that are strings and that the module reads.
 #[derive(Clone, Copy)]
@@ -74,6 +87,27 @@ impl<'a> Transaction<'a> {
         (!value.is_null()).then(|| unsafe { CStr::from_ptr(value) })
     }
 
+    /// Has the user asked who it is, unless the service has said so.
+    pub(crate) fn ask_user(&self) -> Asked {
+        let mut user = ptr::null();
+        // SAFETY: the handle is valid by `new`; without a prompt libpam takes its own.
+        asked(unsafe { pam_get_user(self.handle.as_ptr(), &mut user, ptr::null()) })
+    }
+
+    /// Has the user asked for a password, unless there is one. libpam keeps it; it is not looked at here.
+    pub(crate) fn ask_password(&self) -> Asked {
+        let mut token = ptr::null();
+        // SAFETY: the handle is valid by `new`; without a prompt libpam takes its own.
+        asked(unsafe { pam_get_authtok(self.handle.as_ptr(), PAM_AUTHTOK, &mut token, ptr::null()) })
+    }
+
+    /// Has libpam wait about this long before pam_authenticate(3) returns a failure.
+    pub(crate) fn delay_failure(&self, delay: Duration) {
+        let microseconds = c_uint::try_from(delay.as_micros()).unwrap_or(c_uint::MAX);
+        // SAFETY: the handle is valid by `new`.
+        unsafe { pam_fail_delay(self.handle.as_ptr(), microseconds) };
+    }
+
     /// Shows `text` to the user through the conversation of the service, if that can.
     pub(crate) fn say(&self, text: &str) {
         let text = without_nul(text);
@@ -88,6 +122,14 @@ impl<'a> Transaction<'a> {
         let line = without_nul(line);
         // SAFETY: the handle is valid by `new`; "%s" takes one string.
         unsafe { pam_syslog(self.handle.as_ptr(), priority, c"%s".as_ptr(), line.as_ptr()) };
+    }
+}
+
+fn asked(code: c_int) -> Asked {
+    match code {
+        PAM_SUCCESS => Asked::Given,
+        PAM_CONV_AGAIN => Asked::Later,
+        _ => Asked::Failed,
     }
 }
 

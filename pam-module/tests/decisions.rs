@@ -10,7 +10,7 @@ use std::fs;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use daemon::{Daemon, as_uid};
-use libpam::{ACCT_EXPIRED, Item, PERM_DENIED, SILENT, SUCCESS};
+use libpam::{ACCT_EXPIRED, AUTH_ERR, Item, PERM_DENIED, SILENT, SUCCESS};
 use lockdown_enforcement::{Denial, DenialKind, Phase, Record, Reply, Request};
 use support::{ACCOUNT, Scratch, UID, locked};
 
@@ -157,6 +157,35 @@ fn the_daemon_is_told_of_sessions_and_denials() {
             DenialKind::Locked { lock: 7, owner: "operator".into(), authenticator: None }
         );
     }
+}
+
+#[test]
+fn who_reaches_the_trigger_is_reported_and_sees_what_a_wrong_password_shows() {
+    let scratch = Scratch::new();
+    let daemon = Daemon::listen(&scratch.socket(), 8);
+    for name in [ACCOUNT, "root", "no such account"] {
+        let transaction = scratch.start_with("trigger=lockdown", name);
+        transaction.set(Item::RemoteHost, c"192.0.2.1");
+        assert_eq!(transaction.authenticate(), AUTH_ERR, "{name}");
+        assert_eq!(transaction.heard(), ["Password: "], "{name}");
+        let [delay] = transaction.delays()[..] else { panic!("{:?}", transaction.delays()) };
+        // libpam makes it up to half as long or as short again, so that nobody can measure anything by it.
+        assert!((Duration::from_secs(1)..Duration::from_secs(4)).contains(&delay), "{delay:?}");
+        assert_eq!(transaction.check_account(0), AUTH_ERR, "{name}");
+        assert_eq!(transaction.heard().len(), 1, "{name}");
+    }
+    for (name, uid) in [(ACCOUNT, UID), ("root", 0)] {
+        for phase in [Phase::Auth, Phase::Account] {
+            let Request::Trigger(report) = daemon.next() else { panic!("no trigger") };
+            assert_eq!((report.account.as_str(), report.uid, report.phase), (name, uid, phase));
+            assert_eq!((report.service.as_str(), report.pid), ("test", std::process::id()));
+            assert_eq!(report.remote_host.as_deref(), Some("192.0.2.1"));
+        }
+    }
+    // Nobody listens.
+    drop(daemon);
+    fs::remove_file(scratch.socket()).unwrap();
+    assert_eq!(scratch.start_with("trigger=lockdown", ACCOUNT).authenticate(), AUTH_ERR);
 }
 
 #[test]

@@ -30,26 +30,24 @@ fn any_kind() -> impl Strategy<Value = DenialKind> {
     prop_oneof![locked, expired, Just(DenialKind::RecordUnreadable)]
 }
 
+fn any_phase() -> impl Strategy<Value = Phase> {
+    prop_oneof![Just(Phase::Auth), Just(Phase::Account), Just(Phase::Session)]
+}
+
 fn any_request() -> impl Strategy<Value = Request> {
-    let denied = (any_session(), any_kind(), any::<bool>()).prop_map(|(session, kind, account)| {
-        let SessionReport { account: name, uid, service, tty, remote_host, auth_info, pid, .. } = session;
-        let phase = if account { Phase::Account } else { Phase::Session };
-        Request::Denied(DenialReport {
-            account: name,
-            uid,
-            service,
-            tty,
-            remote_host,
-            auth_info,
-            pid,
-            phase,
-            kind,
-        })
+    let denied = (any_session(), any_kind(), any_phase()).prop_map(|(session, kind, phase)| {
+        let SessionReport { account, uid, service, tty, remote_host, auth_info, pid, .. } = session;
+        Request::Denied(DenialReport { account, uid, service, tty, remote_host, auth_info, pid, phase, kind })
+    });
+    let trigger = (any_session(), any_phase()).prop_map(|(session, phase)| {
+        let SessionReport { account, uid, service, tty, remote_host, remote_user, pid, .. } = session;
+        Request::Trigger(TriggerReport { account, uid, service, tty, remote_host, remote_user, pid, phase })
     });
     prop_oneof![
         any_session().prop_map(Request::SessionOpened),
         any_session().prop_map(Request::SessionClosed),
         denied,
+        trigger,
         Just(Request::Ask),
     ]
 }
@@ -68,6 +66,13 @@ fn alice() -> SessionReport {
 fn is_written_as_drawn() {
     let frame = b"\x01\x02\x01\x05\0alice\x02\x04\0\xe8\x03\0\0\x03\x02\0su\x04\x04\0\x07\0\0\0";
     assert_eq!(Request::SessionClosed(alice()).encode(), frame);
+    let SessionReport { account, uid, service, pid, .. } = alice();
+    let (tty, remote_host, remote_user) = (None, None, Some("bob".into()));
+    let trigger =
+        TriggerReport { account, uid, service, tty, remote_host, remote_user, pid, phase: Phase::Auth };
+    let frame =
+        b"\x01\x05\x01\x05\0alice\x02\x04\0\xe8\x03\0\0\x03\x02\0su\x04\x04\0\x07\0\0\0\x07\x03\0bob\x0a\x01\0\x03";
+    assert_eq!(Request::Trigger(trigger).encode(), frame);
     assert_eq!(Request::Ask.encode(), [1, 4]);
     assert_eq!(Reply::Allow.encode(), [1, 128]);
 }
@@ -85,6 +90,10 @@ fn refuses_what_is_not_a_frame() {
     assert_eq!(refused(b"\x01\x01\x01\x01\0a"), FrameError::Missing(2));
     assert_eq!(refused(b"\x01\x01\x01\x01\0\xff"), FrameError::Value(1));
     assert_eq!(refused(b"\x01\x01\x01\0\0\x02\x01\0\0"), FrameError::Value(2));
+    assert_eq!(
+        refused(b"\x01\x05\x01\x01\0a\x02\x04\0\0\0\0\0\x03\0\0\x04\x04\0\0\0\0\0\x0a\x01\0\x04"),
+        FrameError::Value(10)
+    );
     assert_eq!(refused(&vec![1; MAX_FRAME + 1]), FrameError::TooLarge);
 }
 
@@ -137,7 +146,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_panic(bytes: Vec<u8>, kind in prop_oneof![1..5_u8, 128..130_u8], fields: Vec<(u8, Vec<u8>)>) {
+    fn no_bytes_make_it_panic(bytes: Vec<u8>, kind in prop_oneof![1..6_u8, 128..130_u8], fields: Vec<(u8, Vec<u8>)>) {
         let _ = (Request::decode(&bytes), Reply::decode(&bytes));
         let mut frame = Writer::new(kind);
         fields.iter().for_each(|(tag, value)| frame.field(tag % 20, value));

@@ -7,6 +7,8 @@ use lockdown_enforcement::LockEntry;
 
 use super::*;
 
+mod trigger;
+
 /// A question that the module is expected to ask, with the answer.
 enum Step {
     User(Option<&'static CStr>),
@@ -17,9 +19,13 @@ enum Step {
     Ask(io::Result<Reply>),
     Now,
     About(&'static str),
+    AskUser(Asked),
+    AskPassword(Asked),
+    DelayFailure,
     Say(&'static str),
     Log(Priority, &'static str),
     Report(fn(&Request) -> bool),
+    Lost(io::ErrorKind),
 }
 
 use Step::*;
@@ -90,6 +96,15 @@ impl Host for Script {
             ..Circumstances::default()
         })
     }
+    fn ask_user(&self) -> Asked {
+        next!(self, "ask_user", AskUser(answer) => answer)
+    }
+    fn ask_password(&self) -> Asked {
+        next!(self, "ask_password", AskPassword(answer) => answer)
+    }
+    fn delay_failure(&self) {
+        next!(self, "delay_failure", DelayFailure => ());
+    }
     fn say(&self, text: &str) {
         next!(self, "say", Say(expected) => assert_eq!(text, expected));
     }
@@ -99,8 +114,13 @@ impl Host for Script {
             assert!(line.starts_with(start) && !line.contains('\n'), "{line}");
         });
     }
-    fn report(&self, request: &Request) {
-        next!(self, "report", Report(expected) => assert!(expected(request), "{request:?}"));
+    fn report(&self, request: &Request) -> io::Result<()> {
+        match self.next("report") {
+            Report(expected) => assert!(expected(request), "{request:?}"),
+            Lost(error) => return Err(error.into()),
+            _ => panic!("report is not what the script has next"),
+        }
+        Ok(())
     }
 }
 
@@ -134,12 +154,10 @@ fn known(account: Account) -> Step {
 
 fn denied_in(phase: Phase) -> fn(&Request) -> bool {
     match phase {
-        Phase::Account => {
-            |request| matches!(request, Request::Denied(report) if report.phase == Phase::Account)
-        }
         Phase::Session => {
             |request| matches!(request, Request::Denied(report) if report.phase == Phase::Session)
         }
+        _ => |request| matches!(request, Request::Denied(report) if report.phase == Phase::Account),
     }
 }
 

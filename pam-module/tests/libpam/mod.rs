@@ -5,16 +5,21 @@
 #![allow(clippy::expect_used, reason = "in a test")]
 
 use std::cell::RefCell;
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::path::Path;
 use std::ptr;
+use std::time::Duration;
 
 /// `PAM_SUCCESS`
 pub const SUCCESS: c_int = 0;
 /// `PAM_PERM_DENIED`
 pub const PERM_DENIED: c_int = 6;
+/// `PAM_AUTH_ERR`
+pub const AUTH_ERR: c_int = 7;
 /// `PAM_ACCT_EXPIRED`
 pub const ACCT_EXPIRED: c_int = 13;
+const PROMPT_ECHO_OFF: c_int = 1;
+const FAIL_DELAY: c_int = 10;
 /// `PAM_SILENT`
 pub const SILENT: c_int = 0x8000;
 
@@ -34,8 +39,14 @@ struct Message {
 }
 
 #[repr(C)]
+struct Response {
+    text: *mut c_char,
+    code: c_int,
+}
+
+#[repr(C)]
 struct Conversation {
-    function: extern "C" fn(c_int, *const *const Message, *mut *mut c_void, *mut c_void) -> c_int,
+    function: extern "C" fn(c_int, *const *const Message, *mut *mut Response, *mut c_void) -> c_int,
     data: *const c_void,
 }
 
@@ -57,33 +68,58 @@ unsafe extern "C" {
     fn pam_putenv(handle: *mut c_void, assignment: *const c_char) -> c_int;
 }
 
+/// Hears what is said, and answers every question with `wrong`.
 extern "C" fn listen(
     count: c_int,
     messages: *const *const Message,
-    _: *mut *mut c_void,
+    responses: *mut *mut Response,
     data: *mut c_void,
 ) -> c_int {
-    // SAFETY: `data` is the list that `Transaction::start` gave to libpam and keeps.
-    let heard = unsafe { &*data.cast::<RefCell<Vec<String>>>() };
-    for index in 0..usize::try_from(count).unwrap_or(0) {
+    // SAFETY: `data` is what `Transaction::start` gave to libpam and keeps.
+    let heard = unsafe { &*data.cast::<Heard>() };
+    let count = usize::try_from(count).unwrap_or(0);
+    // SAFETY: all zero is a valid response, and libpam frees them.
+    let answers: *mut Response = unsafe { libc::calloc(count, size_of::<Response>()) }.cast();
+    for index in 0..count {
         // SAFETY: libpam gives `count` pointers to messages.
-        let text = unsafe { CStr::from_ptr((**messages.add(index)).text) };
-        heard.borrow_mut().push(text.to_string_lossy().into_owned());
+        let message = unsafe { &**messages.add(index) };
+        // SAFETY: a string of libpam's.
+        let text = unsafe { CStr::from_ptr(message.text) };
+        heard.texts.borrow_mut().push(text.to_string_lossy().into_owned());
+        if message.style == PROMPT_ECHO_OFF {
+            // SAFETY: one of the `count` answers, and a string of which it gets a copy.
+            unsafe { (*answers.add(index)).text = libc::strdup(c"wrong".as_ptr()) };
+        }
     }
+    // SAFETY: libpam gives a place for the answers.
+    unsafe { *responses = answers };
     SUCCESS
+}
+
+/// Takes down for how long libpam would wait, and does not wait.
+extern "C" fn note_delay(_: c_int, microseconds: c_uint, data: *mut c_void) {
+    // SAFETY: `data` is what `Transaction::start` gave to libpam and keeps.
+    let heard = unsafe { &*data.cast::<Heard>() };
+    heard.delays.borrow_mut().push(Duration::from_micros(microseconds.into()));
+}
+
+#[derive(Default)]
+struct Heard {
+    texts: RefCell<Vec<String>>,
+    delays: RefCell<Vec<Duration>>,
 }
 
 /// A PAM transaction.
 pub struct Transaction {
     handle: *mut c_void,
     // Boxed, because libpam keeps pointers to it.
-    heard: Box<RefCell<Vec<String>>>,
+    heard: Box<Heard>,
 }
 
 impl Transaction {
     /// `pam_start_confdir(3)`. Panics if libpam cannot.
     pub fn start(service: &CStr, user: &CStr, directory: &CStr) -> Self {
-        let heard = Box::new(RefCell::new(Vec::new()));
+        let heard = Box::new(Heard::default());
         let conversation = Conversation { function: listen, data: (&raw const *heard).cast() };
         let mut handle = ptr::null_mut();
         // SAFETY: strings, and a conversation of which libpam takes a copy.
@@ -91,6 +127,9 @@ impl Transaction {
             pam_start_confdir(service.as_ptr(), user.as_ptr(), &conversation, directory.as_ptr(), &mut handle)
         };
         assert_eq!(code, SUCCESS, "pam_start_confdir");
+        // SAFETY: the item is a function of this type.
+        let code = unsafe { pam_set_item(handle, FAIL_DELAY, note_delay as *const c_void) };
+        assert_eq!(code, SUCCESS, "pam_set_item");
         Self { handle, heard }
     }
 
@@ -132,7 +171,12 @@ impl Transaction {
 
     /// What the user has been told so far.
     pub fn heard(&self) -> Vec<String> {
-        self.heard.borrow().clone()
+        self.heard.texts.borrow().clone()
+    }
+
+    /// How long libpam would have waited after failures so far.
+    pub fn delays(&self) -> Vec<Duration> {
+        self.heard.delays.borrow().clone()
     }
 }
 
