@@ -1,6 +1,6 @@
 //! What the world is told; `bus::signals` sends it.
 
-use lockdown_dbus_api::views::{ExpiryNotice, LockNotice, Session};
+use lockdown_dbus_api::views::{ExpiryNotice, LockNotice, Progress, Session};
 
 /// What happened, and to which account.
 #[derive(Clone, Debug)]
@@ -9,6 +9,19 @@ pub enum Announcement {
     AccountLocked(String, LockNotice),
     /// A lock was lifted or has expired.
     AccountUnlocked(String, LockNotice),
+    /// An account was locked down.
+    LockdownTriggered(String, LockNotice),
+    /// How far a lockdown is.
+    LockdownProgress {
+        /// Bus name of its caller, who alone is told.
+        to: String,
+        /// The account.
+        account: String,
+        /// See there.
+        progress: Progress,
+    },
+    /// A lockdown was taken back.
+    AccountRestored(String, LockNotice),
     /// `valid_until` has passed.
     AccountExpired(String, ExpiryNotice),
     /// A session was opened.

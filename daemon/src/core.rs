@@ -1,11 +1,13 @@
 //! What every operation works with.
 
 use std::{
+    collections::{HashMap, HashSet},
     path::Path,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, Weak},
+    time::Duration,
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, MutexGuard, OwnedMutexGuard, mpsc};
 use zbus::Connection;
 
 use lockdown_config::Settings;
@@ -15,7 +17,7 @@ use lockdown_enforcement::DenyDirectory;
 use crate::{
     announcement::Announcement,
     host::{login_defs, nss::Nss, nss::NssError},
-    store::{Store, StoreError},
+    store::{Store, StoreError, lockdowns::LockdownId},
 };
 
 /// The parts of the daemon, built once.
@@ -33,6 +35,25 @@ pub struct Core {
     nss: Nss,
     nss_for_others: Nss,
     announcements: mpsc::UnboundedSender<Announcement>,
+    deciding: Mutex<()>,
+    alone: std::sync::Mutex<HashMap<u32, Weak<Mutex<()>>>>,
+    taken_up: Arc<std::sync::Mutex<HashSet<LockdownId>>>,
+}
+
+/// How long a decision waits for another one: a directory that hangs in one must not hold an emergency up.
+const DECIDING: Duration = Duration::from_secs(5);
+
+/// A lockdown that is being finished in the background.
+#[derive(Debug)]
+pub struct TakenUp {
+    all: Arc<std::sync::Mutex<HashSet<LockdownId>>>,
+    id: LockdownId,
+}
+
+impl Drop for TakenUp {
+    fn drop(&mut self) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
 }
 
 impl Core {
@@ -51,7 +72,20 @@ impl Core {
         let nss = Nss::new(settings.nss.timeout);
         let nss_for_others = Nss::new(settings.nss.timeout);
         let settings = RwLock::new(Arc::new(settings));
-        Ok((Self { store, directory, bus, boot_id, settings, nss, nss_for_others, announcements }, queue))
+        let core = Self {
+            store,
+            directory,
+            bus,
+            boot_id,
+            settings,
+            nss,
+            nss_for_others,
+            announcements,
+            deciding: Mutex::default(),
+            alone: std::sync::Mutex::default(),
+            taken_up: Arc::default(),
+        };
+        Ok((core, queue))
     }
 
     /// The configuration as it is now.
@@ -83,6 +117,31 @@ impl Core {
     #[must_use]
     pub fn uid_min(&self) -> u32 {
         login_defs::uid_min(Path::new("/etc/login.defs"))
+    }
+
+    /// Held from the judgement of an order to its commit: of two last administrators who lock each other down at the same moment
+    /// one stays. Not held if another takes too long.
+    pub async fn deciding(&self) -> Option<MutexGuard<'_, ()>> {
+        tokio::time::timeout(DECIDING, self.deciding.lock()).await.ok()
+    }
+
+    /// Held while the host is changed for this account.
+    pub async fn alone_with(&self, uid: u32) -> OwnedMutexGuard<()> {
+        let mutex = {
+            let mut all = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
+            all.retain(|_, mutex| mutex.strong_count() > 0);
+            let mutex = all.get(&uid).and_then(Weak::upgrade).unwrap_or_default();
+            all.insert(uid, Arc::downgrade(&mutex));
+            mutex
+        };
+        mutex.lock_owned().await
+    }
+
+    /// Takes a lockdown up to finish it in the background; `None` if somebody has.
+    #[must_use]
+    pub fn take_up(&self, id: LockdownId) -> Option<TakenUp> {
+        let mut all = self.taken_up.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(id).then(|| TakenUp { all: Arc::clone(&self.taken_up), id })
     }
 
     /// Queues what the world is to be told.

@@ -92,7 +92,7 @@ pub fn log_event(event: &Event) {
     }
     match event.severity() {
         Severity::Info | Severity::Notice => tracing::info!("{line}"),
-        Severity::Warning => tracing::warn!("{line}"),
+        Severity::Warning | Severity::Critical => tracing::warn!("{line}"),
     }
 }
 

@@ -22,7 +22,7 @@ use lockdown_enforcement::{Denial, DenialKind, LOGIN_SOCKET, MAX_FRAME, Reply, R
 use crate::{
     core::Core,
     host::{clock, readiness::watch},
-    operations::join,
+    operations::{join, lockdown},
 };
 
 /// How long a peer may take for its frame.
@@ -135,6 +135,10 @@ async fn serve_one(core: &Arc<Core>, connection: OwnedFd, peer: Peer) -> io::Res
         }
         Request::Denied(report) => {
             join::denied(core, report, peer.pid).await;
+            Ok(())
+        }
+        Request::Trigger(report) => {
+            lockdown::triggered(core, report, peer.pid).await;
             Ok(())
         }
     }

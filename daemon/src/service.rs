@@ -22,7 +22,7 @@ use crate::{
     domain::event::{Action, Event, Outcome},
     host::clock::{self, Alarm},
     login_socket,
-    operations::{join, reconcile::reconcile, settle},
+    operations::{join, lockdown, reconcile::reconcile, settle, standing_watch},
     store::{Store, StoreError},
 };
 
@@ -122,7 +122,10 @@ async fn start(
         Ok(())
     });
     let parts = Arc::clone(core);
+    tasks.spawn(async move { Ok(standing_watch::follow_systemd(parts).await?) });
+    let parts = Arc::clone(core);
     tasks.spawn(async move { reconcile_forever(&parts).await });
+    lockdown::finish::take_up(core).await?;
     Ok(tasks)
 }
 

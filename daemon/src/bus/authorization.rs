@@ -16,6 +16,9 @@ enum Action {
     Lock,
     Unlock,
     EndSessions,
+    Lockdown,
+    LockdownSelf,
+    Restore,
 }
 
 impl fmt::Display for Action {
@@ -25,6 +28,9 @@ impl fmt::Display for Action {
             Self::Lock => "org.lockdown1.lock",
             Self::Unlock => "org.lockdown1.unlock",
             Self::EndSessions => "org.lockdown1.end-sessions",
+            Self::Lockdown => "org.lockdown1.lockdown",
+            Self::LockdownSelf => "org.lockdown1.lockdown-self",
+            Self::Restore => "org.lockdown1.restore",
         })
     }
 }
@@ -35,6 +41,10 @@ const TABLE: &[(&str, Action, bool)] = &[
     ("UnlockAccount", Action::Unlock, false),
     ("SetExpiry", Action::Lock, false),
     ("EndSessions", Action::EndSessions, false),
+    ("Lockdown", Action::Lockdown, false),
+    ("LockdownSelf", Action::LockdownSelf, false),
+    ("PreviewLockdown", Action::View, false),
+    ("Restore", Action::Restore, false),
     ("GetAccount", Action::View, true),
     ("ListAccounts", Action::View, false),
     ("ListSessions", Action::View, true),

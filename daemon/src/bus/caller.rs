@@ -8,7 +8,11 @@ use lockdown_dbus_api::Error;
 
 use crate::{
     domain::event::Fields,
-    host::{logind, nss::Nss, processes::UNSET},
+    host::{
+        logind,
+        nss::Nss,
+        processes::{self, Mark, UNSET},
+    },
 };
 
 /// The context of a call, for rules and for the audit trail. A caller that has ended meanwhile has less of it.
@@ -78,6 +82,12 @@ impl Caller {
         self.executable =
             std::fs::read_link(directory.join("exe")).ok().map(|path| path.to_string_lossy().into_owned());
         self.tty = process.stat().ok().and_then(|stat| terminal(stat.tty_nr()));
+    }
+
+    /// The processes that the caller's terminal runs in: they are not to end while it waits for an answer.
+    #[must_use]
+    pub fn lineage(&self) -> Vec<Mark> {
+        self.pid.map(processes::lineage).unwrap_or_default()
     }
 
     /// The caller as an event keeps it.

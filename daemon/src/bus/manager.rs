@@ -6,14 +6,19 @@ use zbus::{message::Header, object_server::SignalEmitter};
 
 use lockdown_dbus_api::{
     Dict, Error, options,
-    views::{Account, Drift, Event, ExpiryNotice, LockNotice, Session},
+    views::{
+        Account, Drift, Event, ExpiryNotice, LockNotice, LockdownPreview, LockdownResult, Progress, Restored,
+        Session,
+    },
 };
 
 use super::{authorization::authorize, caller::Caller};
 use crate::{
     core::Core,
     domain::account,
-    operations::{account as accounts, expire, lock, resolve::resolve, sessions, unlock, view},
+    operations::{
+        account as accounts, expire, lock, lockdown, resolve::resolve, restore, sessions, unlock, view,
+    },
 };
 
 /// The object at `/org/lockdown1`.
@@ -85,6 +90,51 @@ impl Manager {
         let options = options::Unlock::try_from(options)?;
         let (caller, account) = self.caller_about(&header, user).await?;
         unlock::unlock(&self.core, &caller, &account, options).await
+    }
+
+    #[zbus(out_args("results"))]
+    async fn lockdown(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        users: Vec<String>,
+        options: Dict,
+    ) -> Result<Vec<LockdownResult>, Error> {
+        let options = options::Lockdown::try_from(options)?;
+        let (caller, _) = self.caller_about_some(&header, None).await?;
+        lockdown::lockdown(&self.core, &caller, users, options).await
+    }
+
+    #[zbus(out_args("result"))]
+    async fn lockdown_self(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        options: Dict,
+    ) -> Result<LockdownResult, Error> {
+        let options = options::LockdownSelf::try_from(options)?;
+        let (caller, _) = self.caller_about_some(&header, None).await?;
+        lockdown::lockdown_self(&self.core, &caller, options).await
+    }
+
+    #[zbus(out_args("previews"))]
+    async fn preview_lockdown(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        users: Vec<String>,
+    ) -> Result<Vec<LockdownPreview>, Error> {
+        let (caller, _) = self.caller_about_some(&header, None).await?;
+        lockdown::preview(&self.core, &caller, users).await
+    }
+
+    #[zbus(out_args("result"))]
+    async fn restore(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        user: &str,
+        options: Dict,
+    ) -> Result<Restored, Error> {
+        let options = options::Restore::try_from(options)?;
+        let (caller, account) = self.caller_about(&header, user).await?;
+        restore::restore(&self.core, &caller, &account, options).await
     }
 
     #[zbus(out_args("account"))]
@@ -177,6 +227,23 @@ impl Manager {
 
     #[zbus(signal)]
     async fn account_unlocked(emitter: &SignalEmitter<'_>, user: &str, lock: LockNotice) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn lockdown_triggered(
+        emitter: &SignalEmitter<'_>,
+        user: &str,
+        lock: LockNotice,
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn lockdown_progress(
+        emitter: &SignalEmitter<'_>,
+        user: &str,
+        progress: Progress,
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn account_restored(emitter: &SignalEmitter<'_>, user: &str, lock: LockNotice) -> zbus::Result<()>;
 
     #[zbus(signal)]
     async fn account_expired(

@@ -1,7 +1,7 @@
 //! The signals of `org.lockdown1.Manager`, sent from one task in the order of the changes.
 
 use tokio::sync::mpsc;
-use zbus::{Connection, object_server::InterfaceRef};
+use zbus::{Connection, names::BusName, object_server::InterfaceRef};
 
 use lockdown_dbus_api::OBJECT_PATH;
 
@@ -29,6 +29,19 @@ async fn send(interface: &InterfaceRef<Manager>, announcement: Announcement) -> 
         }
         Announcement::AccountUnlocked(user, lock) => {
             interface.account_unlocked(&user, lock).await?;
+            interface.get().await.locked_accounts_changed(interface.signal_emitter()).await
+        }
+        Announcement::LockdownTriggered(user, lock) => {
+            interface.lockdown_triggered(&user, lock).await?;
+            interface.get().await.locked_accounts_changed(interface.signal_emitter()).await
+        }
+        Announcement::LockdownProgress { to, account, progress } => {
+            let to = BusName::try_from(to)?;
+            let emitter = interface.signal_emitter().to_owned().set_destination(to);
+            emitter.lockdown_progress(&account, progress).await
+        }
+        Announcement::AccountRestored(user, lock) => {
+            interface.account_restored(&user, lock).await?;
             interface.get().await.locked_accounts_changed(interface.signal_emitter()).await
         }
         Announcement::AccountExpired(user, expiry) => interface.account_expired(&user, expiry).await,

@@ -17,6 +17,16 @@ pub enum Action {
     SetExpiry,
     /// `valid_until` has passed.
     AccountExpired,
+    /// An account was locked down.
+    Lockdown,
+    /// What a lockdown had to do on the host is done, or some of it failed.
+    LockdownFinished,
+    /// A lockdown was taken back.
+    Restore,
+    /// A recovery code was used: the user has a new password.
+    RecoveryUsed,
+    /// A recovery code has ended by time; the lockdown stands again.
+    RecoveryExpired,
     /// Somebody asked for sessions to be ended.
     EndSessions,
     /// A session of a locked or expired account was found and ended.
@@ -43,6 +53,11 @@ impl Action {
             Self::LockExpired => "lock-expired",
             Self::SetExpiry => "set-expiry",
             Self::AccountExpired => "account-expired",
+            Self::Lockdown => "lockdown",
+            Self::LockdownFinished => "lockdown-finished",
+            Self::Restore => "restore",
+            Self::RecoveryUsed => "recovery-used",
+            Self::RecoveryExpired => "recovery-expired",
             Self::EndSessions => "end-sessions",
             Self::SessionRefused => "session-refused",
             Self::LoginDenied => "login-denied",
@@ -58,7 +73,8 @@ impl Action {
     pub fn severity(self) -> Severity {
         match self {
             Self::SessionStart | Self::SessionEnd => Severity::Info,
-            Self::RecordDrift | Self::SessionRefused => Severity::Warning,
+            Self::Lockdown => Severity::Critical,
+            Self::RecordDrift | Self::SessionRefused | Self::RecoveryExpired => Severity::Warning,
             _ => Severity::Notice,
         }
     }
@@ -73,6 +89,8 @@ pub enum Severity {
     Notice,
     /// Somebody should look.
     Warning,
+    /// Somebody should look now.
+    Critical,
 }
 
 impl Severity {
@@ -83,6 +101,7 @@ impl Severity {
             Self::Info => "info",
             Self::Notice => "notice",
             Self::Warning => "warning",
+            Self::Critical => "critical",
         }
     }
 }

@@ -29,6 +29,12 @@ impl Owner {
     pub fn yields_to_operator(&self) -> bool {
         matches!(self, Self::Operator | Self::AttackProtection)
     }
+
+    /// Whether its lock is part of a lockdown, and `restore` lifts it.
+    #[must_use]
+    pub fn is_of_lockdown(&self) -> bool {
+        matches!(self, Self::Lockdown | Self::SelfService)
+    }
 }
 
 impl fmt::Display for Owner {

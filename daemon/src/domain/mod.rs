@@ -3,4 +3,5 @@
 pub mod account;
 pub mod event;
 pub mod lock;
+pub mod lockdown;
 pub mod protection;

@@ -21,13 +21,20 @@ pub struct Administrators {
 }
 
 impl Administrators {
-    /// Looks at the members of `admin_groups`, and at root. A member who cannot be looked up counts for nobody.
-    pub async fn gather(admin_groups: &[String], nss: &Nss, store: &Store, now: Time) -> Self {
+    /// Looks at the members of `admin_groups`, and at root. A member who cannot be looked up counts for nobody; those in
+    /// `locked` cannot get in.
+    pub async fn gather(
+        admin_groups: &[String],
+        locked: &BTreeSet<u32>,
+        nss: &Nss,
+        store: &Store,
+        now: Time,
+    ) -> Self {
         let shadow = Shadow::read();
         let mut gathered = Self::default();
         for member in members(admin_groups, nss).await {
             gathered.members.insert(member.uid);
-            if can_get_in(&member, &shadow, store, now).await {
+            if !locked.contains(&member.uid) && can_get_in(&member, &shadow, store, now).await {
                 gathered.able.insert(member.uid);
             }
         }

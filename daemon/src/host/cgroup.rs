@@ -6,7 +6,7 @@ use super::processes::slice_of;
 
 /// `user-UID.slice` in the unified hierarchy. Where there is none (nobody logged in, cgroup v1 only), every operation is
 /// without effect: the passes over /proc do the work.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Slice {
     path: PathBuf,
 }
@@ -20,9 +20,9 @@ impl Slice {
 
     /// Stops everything in it until the result is dropped.
     #[must_use]
-    pub fn freeze(&self) -> Frozen<'_> {
+    pub fn freeze(&self) -> Frozen {
         self.write("cgroup.freeze", "1");
-        Frozen { slice: self }
+        Frozen { slice: self.clone() }
     }
 
     /// Sends SIGKILL to everything in it at once, also to what is forking (Linux 5.14).
@@ -43,11 +43,11 @@ impl Slice {
 
 /// A frozen slice; thaws when dropped, also if the sweep fails.
 #[derive(Debug)]
-pub struct Frozen<'s> {
-    slice: &'s Slice,
+pub struct Frozen {
+    slice: Slice,
 }
 
-impl Drop for Frozen<'_> {
+impl Drop for Frozen {
     fn drop(&mut self) {
         self.slice.write("cgroup.freeze", "0");
     }

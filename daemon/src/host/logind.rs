@@ -1,5 +1,7 @@
 //! Sessions as systemd-logind has them.
 
+use std::path::Path;
+
 use zbus::{Connection, OwnedObjectPath, OwnedVariant, fdo::PropertiesProxy};
 use zbus_systemd::login1::ManagerProxy;
 
@@ -99,6 +101,21 @@ async fn describe(bus: &Connection, path: OwnedObjectPath) -> zbus::Result<Login
 /// Those of logind; an account without a session is one.
 pub async fn terminate_user(bus: &Connection, uid: u32) -> zbus::Result<()> {
     ManagerProxy::new(bus).await?.terminate_user(uid).await
+}
+
+/// Whether the account's user manager runs without a session. logind keeps that in this file (logind.conf(5) does not name
+/// it; `loginctl enable-linger` and images write it).
+#[must_use]
+pub fn lingers(name: &str) -> bool {
+    Path::new("/var/lib/systemd/linger").join(name).exists()
+}
+
+/// Switches lingering.
+///
+/// # Errors
+/// Those of logind.
+pub async fn set_linger(bus: &Connection, uid: u32, linger: bool) -> zbus::Result<()> {
+    ManagerProxy::new(bus).await?.set_user_linger(uid, linger, false).await
 }
 
 /// Ends a session.

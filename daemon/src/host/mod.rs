@@ -1,15 +1,23 @@
 //! What touches the host, one room each.
 
 pub mod administrators;
+pub mod as_account;
 pub mod cgroup;
 pub mod clock;
+pub mod hooks;
+pub mod keys_elsewhere;
 pub mod login_defs;
 pub mod logind;
 pub mod nss;
 pub mod processes;
+pub mod quarantine;
 pub mod readiness;
 pub mod shadow;
+pub mod shadow_utils;
 pub mod sshd;
 pub mod subordinate;
+pub mod suspects;
 pub mod sweep;
+pub mod terminals;
+pub mod tokens;
 pub mod units;

@@ -1,12 +1,14 @@
 //! Which processes belong to an account or a session, and ending them by pidfd.
 
-use std::{collections::BTreeSet, io::Read, ops::Range};
+use std::{collections::BTreeSet, io::Read, ops::Range, path::Path};
 
 use procfs::{
     ProcessCGroup,
     process::{Process, all_processes},
 };
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::subordinate;
 
 /// "No login": the loginuid of services (audit_getloginuid(3)).
 pub const UNSET: u32 = u32::MAX;
@@ -59,26 +61,57 @@ pub enum Target {
     },
 }
 
+/// Everything an account runs or left behind.
+#[must_use]
+pub fn of_account(uid: u32, name: &str) -> Target {
+    let subordinate = subordinate::ranges(Path::new("/etc/subuid"), name, uid);
+    Target::Account { uid, name: name.to_owned(), subordinate }
+}
+
 impl Target {
+    /// By what a process belongs here; `None` if it does not.
+    #[must_use]
+    pub fn claim(&self, process: &Facts) -> Option<Claim> {
+        let surely = |it_is: bool| it_is.then_some(Claim::Surely);
+        match self {
+            Self::Account { uid, name, subordinate } => {
+                let is_subordinate = |uid: &u32| subordinate.iter().any(|range| range.contains(uid));
+                if process.loginuid == *uid
+                    || is_below(&process.cgroup, &slice_of(*uid))
+                    || process.uids.iter().any(is_subordinate)
+                {
+                    Some(Claim::Surely)
+                } else if process.uids.contains(uid) {
+                    Some(Claim::ByUid)
+                } else {
+                    (process.uids[1] == 0 && is_sshd_of(&process.title, name)).then_some(Claim::LoggingIn)
+                }
+            }
+            Self::Session { leader, audit_session, scope } => surely(
+                process.pid == *leader
+                    || (*audit_session != UNSET && process.audit_session == *audit_session)
+                    || is_below(&process.cgroup, scope),
+            ),
+            Self::Tree { leader } => surely(process.pid == *leader),
+        }
+    }
+
     /// Whether a process belongs here.
     #[must_use]
     pub fn has(&self, process: &Facts) -> bool {
-        match self {
-            Self::Account { uid, name, subordinate } => {
-                process.uids.contains(uid)
-                    || process.uids.iter().any(|uid| subordinate.iter().any(|range| range.contains(uid)))
-                    || process.loginuid == *uid
-                    || is_below(&process.cgroup, &slice_of(*uid))
-                    || (process.uids[1] == 0 && is_sshd_of(&process.title, name))
-            }
-            Self::Session { leader, audit_session, scope } => {
-                process.pid == *leader
-                    || (*audit_session != UNSET && process.audit_session == *audit_session)
-                    || is_below(&process.cgroup, scope)
-            }
-            Self::Tree { leader } => process.pid == *leader,
-        }
+        self.claim(process).is_some()
     }
+}
+
+/// By what a process belongs to a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Nobody else can have made it.
+    Surely,
+    /// Its uid, which in a container is another's.
+    ByUid,
+    /// It is an sshd that is logging the account in.
+    LoggingIn,
 }
 
 /// The slice that logind makes for an account.
@@ -121,6 +154,28 @@ impl Held {
         Some(Self { facts: facts(&Process::new(number).ok()?)?, pidfd })
     }
 
+    /// Whether it was started by this moment.
+    #[must_use]
+    pub fn is_from_before(&self, moment: Moment) -> bool {
+        started(self.facts.pid).is_some_and(|started| started <= moment.0)
+    }
+
+    /// Whether it is one of these.
+    #[must_use]
+    pub fn is_one_of(&self, marks: &[Mark]) -> bool {
+        marks.iter().any(|mark| mark.pid == self.facts.pid && mark.is_alive())
+    }
+
+    /// Whether it lives in a container that root made without a user namespace (`docker run`, systemd-nspawn(1)). An ordinary
+    /// account can make no pid namespace without a user namespace of its own.
+    #[must_use]
+    pub fn is_in_container(&self) -> bool {
+        let namespace = |pid: &str, kind: &str| std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok();
+        let pid = self.facts.pid.to_string();
+        let (own, its) = (namespace("self", "pid"), namespace(&pid, "pid"));
+        its.is_some() && its != own && namespace(&pid, "user") == namespace("self", "user")
+    }
+
     /// Sends SIGKILL.
     pub fn kill(&self) {
         // It may have ended by itself.
@@ -132,6 +187,61 @@ impl Held {
     pub fn into_pidfd(self) -> std::os::fd::OwnedFd {
         self.pidfd
     }
+}
+
+/// A process that is to be known again, also when its number has changed hands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Its number.
+    pub pid: u32,
+    started: u64,
+}
+
+/// A moment as the kernel notes the start of processes (field `starttime` of proc(5)).
+#[derive(Clone, Copy, Debug)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// Now; what is started within the same tick counts as started before.
+    #[must_use]
+    pub fn now() -> Self {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let ticks = procfs::ticks_per_second();
+        let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+        let part = u64::try_from(now.tv_nsec).unwrap_or_default() * ticks / 1_000_000_000;
+        Self(seconds * ticks + part)
+    }
+}
+
+impl Mark {
+    /// Whether it lives.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        started(self.pid) == Some(self.started)
+    }
+}
+
+/// A process and its ancestors, without PID 1.
+#[must_use]
+pub fn lineage(pid: u32) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    let mut next = pid;
+    while next > 1
+        && let Some(stat) = stat(next)
+        && marks.iter().all(|mark: &Mark| mark.pid != next)
+    {
+        marks.push(Mark { pid: next, started: stat.starttime });
+        next = u32::try_from(stat.ppid).unwrap_or_default();
+    }
+    marks
+}
+
+fn stat(pid: u32) -> Option<procfs::process::Stat> {
+    Process::new(i32::try_from(pid).ok()?).ok()?.stat().ok()
+}
+
+fn started(pid: u32) -> Option<u64> {
+    stat(pid).map(|stat| stat.starttime)
 }
 
 /// Facts of a living process; zombies are dead.
@@ -171,21 +281,40 @@ fn number_in(process: &Process, file: &str) -> Option<u32> {
     text.trim().parse().ok()
 }
 
+/// What [`find`] found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// What belongs to the target.
+    pub its: Vec<Held>,
+    /// What has the account's uid in a container of somebody else's, and is left alone.
+    pub contained: Vec<Held>,
+    /// Processes of sshd that are logging the account in.
+    pub logging_in: Vec<Held>,
+}
+
 /// Every living process that belongs to the target, except PID 1 and this one.
 #[must_use]
-pub fn find(target: &Target) -> Vec<Held> {
+pub fn find(target: &Target) -> Found {
     let own = std::process::id();
-    let Ok(processes) = all_processes() else { return Vec::new() };
+    let Ok(processes) = all_processes() else { return Found::default() };
     let living = processes
         .filter_map(|process| u32::try_from(process.ok()?.pid).ok())
         .filter(|pid| *pid != 1 && *pid != own)
         .filter_map(Held::take);
-    match target {
-        Target::Account { .. } | Target::Session { .. } => {
-            living.filter(|held| target.has(&held.facts)).collect()
-        }
-        Target::Tree { .. } => with_descendants(living.collect(), target),
+    if let Target::Tree { .. } = target {
+        return Found { its: with_descendants(living.collect(), target), ..Found::default() };
     }
+    let mut found = Found::default();
+    for held in living {
+        match target.claim(&held.facts) {
+            Some(Claim::Surely) => found.its.push(held),
+            Some(Claim::ByUid) if held.is_in_container() => found.contained.push(held),
+            Some(Claim::ByUid) => found.its.push(held),
+            Some(Claim::LoggingIn) => found.logging_in.push(held),
+            None => {}
+        }
+    }
+    found
 }
 
 fn with_descendants(mut others: Vec<Held>, target: &Target) -> Vec<Held> {
@@ -236,6 +365,41 @@ mod tests {
     fn a_root_shell_she_got_by_sudo_is_hers_by_loginuid() {
         assert!(alice().has(&Facts { loginuid: 1000, ..process() }));
         assert!(!alice().has(&Facts { loginuid: 1001, ..process() }));
+    }
+
+    #[test]
+    fn what_was_started_later_is_told_from_what_was_there() {
+        let before = Moment::now();
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let held = Held::take(child.id()).unwrap();
+        assert!(!held.is_from_before(before));
+        assert!(held.is_from_before(Moment::now()));
+        held.kill();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_number_that_changed_hands_is_not_taken_for_the_one_that_was_marked() {
+        let own = std::process::id();
+        let marks = lineage(own);
+        assert_eq!(marks[0].pid, own);
+        assert!(marks.len() > 1 && marks.iter().all(|mark| mark.pid > 1), "{marks:?}");
+        let held = Held::take(own).unwrap();
+        assert!(held.is_one_of(&marks));
+        assert!(!held.is_one_of(&[Mark { pid: own, started: 0 }]));
+        assert!(!held.is_in_container());
+    }
+
+    #[test]
+    fn in_a_container_the_uid_alone_makes_nothing_hers() {
+        let claim = |process: Facts| alice().claim(&process);
+        let by_uid = Facts { uids: [1000; 4], ..process() };
+        assert_eq!(claim(by_uid.clone()), Some(Claim::ByUid));
+        assert_eq!(claim(Facts { loginuid: 1000, ..by_uid.clone() }), Some(Claim::Surely));
+        let cgroup = "/user.slice/user-1000.slice/user@1000.service".to_owned();
+        assert_eq!(claim(Facts { cgroup, ..by_uid }), Some(Claim::Surely));
+        assert_eq!(claim(Facts { uids: [100_000; 4], ..process() }), Some(Claim::Surely));
     }
 
     #[test]
@@ -291,12 +455,12 @@ mod tests {
     fn a_tree_is_a_process_and_its_descendants() {
         let mut shell = std::process::Command::new("sh").args(["-c", "sleep 61 & wait"]).spawn().unwrap();
         let tree = Target::Tree { leader: shell.id() };
-        while find(&tree).len() < 2 {
+        while find(&tree).its.len() < 2 {
             std::thread::yield_now();
         }
-        let titles: Vec<String> = find(&tree).iter().map(|held| held.facts.title.clone()).collect();
+        let titles: Vec<String> = find(&tree).its.iter().map(|held| held.facts.title.clone()).collect();
         assert_eq!(titles, ["sh -c sleep 61 & wait", "sleep 61"]);
-        find(&tree).iter().for_each(Held::kill);
+        find(&tree).its.iter().for_each(Held::kill);
         assert!(!shell.wait().unwrap().success());
     }
 
@@ -318,6 +482,6 @@ mod tests {
             name: String::new(),
             subordinate: Vec::new(),
         };
-        assert!(find(&everybody).iter().all(|held| held.facts.pid != std::process::id()));
+        assert!(find(&everybody).its.iter().all(|held| held.facts.pid != std::process::id()));
     }
 }

@@ -23,7 +23,7 @@ impl Shadow {
     /// Reads the host's file; one that cannot be read has no entries.
     #[must_use]
     pub fn read() -> Self {
-        std::fs::read_to_string(SHADOW).map(|text| Self::parse(&text)).unwrap_or_default()
+        std::fs::read(SHADOW).map(|bytes| Self::parse(&String::from_utf8_lossy(&bytes))).unwrap_or_default()
     }
 
     fn parse(text: &str) -> Self {
@@ -48,6 +48,15 @@ impl Shadow {
     }
 }
 
+/// The fields of the first line with this name in a file like passwd(5) or shadow(5): the line that getspnam(3) finds.
+/// Names are compared byte by byte.
+#[must_use]
+pub fn fields<'t>(text: &'t [u8], name: &str) -> Option<Vec<&'t [u8]>> {
+    text.split(|byte| *byte == b'\n')
+        .map(|line| line.split(|byte| *byte == b':').collect::<Vec<_>>())
+        .find(|fields| fields.len() > 1 && fields.first().is_some_and(|first| *first == name.as_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +74,15 @@ mod tests {
         assert_eq!(shadow.entry("bob"), Some(&entry(false, None)));
         assert_eq!(shadow.entry("carol"), None);
         assert!(Shadow::parse("broken\n\n").entry("broken").is_none());
+    }
+
+    #[test]
+    fn fields_are_those_of_the_first_line_with_just_this_name() {
+        let text = b"alicia:0\nal:1\nAlice:2\n\xff:3\nalice:4:5\nalice:6\nbroken\n:7";
+        assert_eq!(fields(text, "alice").unwrap()[1..], [b"4", b"5"]);
+        assert_eq!(fields(text, "al").unwrap()[1..], [b"1"]);
+        for name in ["bob", "broken", "alice:4", "\u{ff}", "alice:4:5\nalice"] {
+            assert_eq!(fields(text, name), None, "{name:?}");
+        }
     }
 }

@@ -24,7 +24,9 @@ pub fn authenticator(auth_info: &str) -> String {
     found
 }
 
-fn fingerprint(key: &str) -> Option<String> {
+/// `SHA256:…` of a public key as `ssh-ed25519 AAAA… comment`, of a certificate that of the key that it certifies.
+#[must_use]
+pub fn fingerprint(key: &str) -> Option<String> {
     let fingerprint = if key.split(' ').next()?.contains("-cert-v01@") {
         Certificate::from_openssh(key).ok()?.public_key().fingerprint(HashAlg::Sha256)
     } else {

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    path::Path,
     time::{Duration, Instant},
 };
 
@@ -12,13 +11,12 @@ use zbus::Connection;
 use lockdown_enforcement::escape::escape;
 
 use super::{
-    cgroup::Slice,
+    cgroup::{Frozen, Slice},
     logind,
-    processes::{Facts, Target, find},
-    subordinate, units,
+    processes::{Facts, Found, Held, Mark, Moment, Target, find, of_account},
+    units,
 };
 
-const SUBUID: &str = "/etc/subuid";
 /// Passes in a row that must find nothing.
 const CLEAN_PASSES: u32 = 3;
 /// Between two passes: long enough for a killed process to be gone, and for one that was being forked to show.
@@ -35,32 +33,23 @@ pub struct Outcome {
     pub units: Vec<String>,
     /// What could not be ended in time: pid and command line, escaped.
     pub survivors: Vec<String>,
+    /// Its processes that the caller's own terminal runs in, and were left alone: likewise.
+    pub spared: Vec<String>,
+    /// Processes with its uid in containers of others, which were left alone: likewise.
+    pub contained: Vec<String>,
 }
 
-/// Ends everything that an account runs.
-pub async fn end_account(bus: &Connection, uid: u32, name: &str, limit: Duration) -> Outcome {
-    let subordinate = subordinate::ranges(Path::new(SUBUID), name, uid);
-    let target = Target::Account { uid, name: name.to_owned(), subordinate };
-    let mut sweep = Sweep::new(bus, target, limit);
-    let slice = Slice::of(uid);
-    {
-        // Frozen, nothing in her slice can fork away from the passes; SIGKILL reaches it all the same.
-        let _frozen = slice.freeze();
-        sweep.pass().await;
-        slice.kill();
-        sweep.stop_waiting_services(uid, name).await;
-        sweep.until_clean().await;
-    }
-    // Her user manager is dead by now. This takes its unit and logind's sessions out of the books, which needs the slice
-    // thawed. With lingering on it could have come back.
-    if let Err(error) = logind::terminate_user(bus, uid).await {
-        tracing::debug!("logind has no user {uid}: {error}");
-    }
-    if let Err(error) = units::stop(bus, &units::user_manager(uid)).await {
-        tracing::debug!("user manager of {uid}: {error}");
-    }
-    sweep.until_clean().await;
-    sweep.outcome
+/// Ends everything that an account runs, but for the processes marked in `spared`.
+pub async fn end_account(
+    bus: &Connection,
+    uid: u32,
+    name: &str,
+    spared: Vec<Mark>,
+    limit: Duration,
+) -> Outcome {
+    let mut sweep = AccountSweep::new(bus, uid, name, spared, limit);
+    sweep.strike().await;
+    sweep.finish().await
 }
 
 /// Ends one session.
@@ -70,7 +59,7 @@ pub async fn end_session(
     logind_id: Option<&str>,
     limit: Duration,
 ) -> Outcome {
-    let mut sweep = Sweep::new(bus, target, limit);
+    let mut sweep = Sweep::new(bus, target, Vec::new(), limit);
     sweep.until_clean().await;
     if let Some(id) = logind_id
         && let Err(error) = logind::terminate_session(bus, id).await
@@ -80,19 +69,77 @@ pub async fn end_session(
     sweep.outcome
 }
 
+/// The end of everything that an account runs, in two parts: what there is now ends at once, and after the caller has taken
+/// away what would start anew, the rest.
+pub struct AccountSweep<'b> {
+    sweep: Sweep<'b>,
+    uid: u32,
+    name: String,
+    // Until this is dropped nothing in her slice can fork away from the passes; SIGKILL reaches it all the same.
+    frozen: Option<Frozen>,
+}
+
+impl<'b> AccountSweep<'b> {
+    /// A sweep that has `limit` from now on.
+    #[must_use]
+    pub fn new(bus: &'b Connection, uid: u32, name: &str, spared: Vec<Mark>, limit: Duration) -> Self {
+        let sweep = Sweep::new(bus, of_account(uid, name), spared, limit);
+        Self { sweep, uid, name: name.to_owned(), frozen: None }
+    }
+
+    /// Freezes the account's slice and kills what there is.
+    pub async fn strike(&mut self) {
+        let slice = Slice::of(self.uid);
+        self.frozen = Some(slice.freeze());
+        self.sweep.pass().await;
+        // What is spared may lie in the slice.
+        if self.sweep.outcome.spared.is_empty() {
+            slice.kill();
+        }
+    }
+
+    /// Kills until nothing is left.
+    pub async fn finish(mut self) -> Outcome {
+        self.sweep.stop_waiting_services(self.uid, &self.name).await;
+        self.sweep.until_clean().await;
+        // What follows needs the slice thawed.
+        self.frozen = None;
+        if self.sweep.outcome.spared.is_empty() {
+            self.clear_the_books().await;
+        }
+        self.sweep.until_clean().await;
+        self.sweep.outcome
+    }
+
+    /// Her user manager is dead by now. This takes its unit and logind's sessions out of the books. With lingering on it could
+    /// have come back.
+    async fn clear_the_books(&self) {
+        if let Err(error) = logind::terminate_user(self.sweep.bus, self.uid).await {
+            tracing::debug!("logind has no user {}: {error}", self.uid);
+        }
+        if let Err(error) = units::stop(self.sweep.bus, &units::user_manager(self.uid)).await {
+            tracing::debug!("user manager of {}: {error}", self.uid);
+        }
+    }
+}
+
 struct Sweep<'b> {
     bus: &'b Connection,
     target: Target,
+    spared: Vec<Mark>,
+    began: Moment,
     deadline: Instant,
     seen: BTreeSet<u32>,
     outcome: Outcome,
 }
 
 impl<'b> Sweep<'b> {
-    fn new(bus: &'b Connection, target: Target, limit: Duration) -> Self {
+    fn new(bus: &'b Connection, target: Target, spared: Vec<Mark>, limit: Duration) -> Self {
         Self {
             bus,
             target,
+            spared,
+            began: Moment::now(),
             deadline: Instant::now() + limit,
             seen: BTreeSet::new(),
             outcome: Outcome::default(),
@@ -115,22 +162,24 @@ impl<'b> Sweep<'b> {
 
     /// Kills what is there now; returns what it found.
     async fn pass(&mut self) -> Vec<Facts> {
-        let target = self.target.clone();
+        let (target, marks, began) = (self.target.clone(), self.spared.clone(), self.began);
         let pass = tokio::task::spawn_blocking(move || {
-            find(&target)
-                .into_iter()
-                .map(|held| {
-                    held.kill();
-                    held.facts
-                })
-                .collect::<Vec<_>>()
+            let Found { its, contained, logging_in } = find(&target);
+            // A login that began after the deny was durable is refused; attempts may go on for ever.
+            let let_in_before = logging_in.into_iter().filter(|held| held.is_from_before(began));
+            let (spared, ended): (Vec<Held>, Vec<Held>) =
+                its.into_iter().chain(let_in_before).partition(|held| held.is_one_of(&marks));
+            ended.iter().for_each(Held::kill);
+            [ended, spared, contained].map(|held| held.into_iter().map(|held| held.facts).collect::<Vec<_>>())
         });
-        let found = pass.await.unwrap_or_default();
+        let [found, spared, contained] = pass.await.unwrap_or_default();
         for process in &found {
             if self.seen.insert(process.pid) {
                 self.outcome.processes += 1;
             }
         }
+        self.outcome.spared = spared.iter().map(named).collect();
+        self.outcome.contained = contained.iter().map(named).collect();
         self.stop_services(&found).await;
         found
     }

@@ -9,7 +9,10 @@ use zbus_systemd::login1::ManagerProxy;
 use lockdown_dbus_api::Error;
 use lockdown_enforcement::{DenialKind, DenialReport, Phase, SessionReport, escape::escape};
 
-use super::sessions::{end_one, mark_ended, view};
+use super::{
+    recovery,
+    sessions::{end_one, mark_ended, view},
+};
 use crate::{
     announcement::Announcement,
     core::Core,
@@ -201,6 +204,7 @@ fn why(kind: &DenialKind) -> String {
 }
 
 async fn put(core: &Arc<Core>, new: Session) {
+    look_for_used_code(core, &new.account).await;
     let boot_id = core.boot_id.clone();
     let stored = core
         .store
@@ -256,6 +260,12 @@ async fn refuse(core: &Core, session: &Session) {
     let recorded: Result<(), StoreError> = core.store.write(move |change| change.record(event)).await;
     if let Err(error) = recorded.map_err(Error::from) {
         tracing::error!("a refused session of {} could not be recorded: {error}", escape(&session.account));
+    }
+}
+
+async fn look_for_used_code(core: &Core, account: &str) {
+    if let Err(error) = recovery::look(core, account).await {
+        tracing::error!("whether {} has used its recovery code is unknown: {error}", escape(account));
     }
 }
 

@@ -57,7 +57,7 @@ pub async fn lock(
     core.announce(Announcement::AccountLocked(account.name.clone(), view::lock_notice(&lock, true)));
 
     let ended = if options.end_sessions.unwrap_or(settings.lock.end_sessions) {
-        Some(sessions::end_everything(core, account, "lock").await)
+        Some(sessions::end_everything(core, account, "lock", caller.lineage()).await)
     } else {
         None
     };
@@ -65,7 +65,8 @@ pub async fn lock(
     if let Some(ended) = ended {
         result.sessions_ended = Some(ended.sessions);
         result.processes_ended = Some(ended.outcome.processes);
-        result.survivors = Some(ended.outcome.survivors).filter(|survivors| !survivors.is_empty());
+        let left = [ended.outcome.survivors, ended.outcome.spared].concat();
+        result.survivors = Some(left).filter(|left| !left.is_empty());
     }
     Ok(result)
 }

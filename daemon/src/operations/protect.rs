@@ -1,6 +1,6 @@
 //! Gathers what the rule of protected accounts needs, and refuses.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use lockdown_config::Settings;
 use lockdown_dbus_api::Error;
@@ -25,6 +25,7 @@ pub struct Rule<'c> {
     settings: Arc<Settings>,
     facts: Facts,
     administrators: Option<Administrators>,
+    locked: BTreeSet<u32>,
 }
 
 impl<'c> Rule<'c> {
@@ -39,7 +40,20 @@ impl<'c> Rule<'c> {
             protected_group: None,
             last_administrator: false,
         };
-        Self { core, settings, facts, administrators: None }
+        Self { core, settings, facts, administrators: None, locked: BTreeSet::new() }
+    }
+
+    /// To judge the account of whoever asks: it may be their own.
+    #[must_use]
+    pub fn for_oneself(core: &'c Core) -> Self {
+        let mut rule = Self::for_one(core, &Caller::default());
+        rule.facts.caller.clear();
+        rule
+    }
+
+    /// From now on, judges as if this uid could not get in any more.
+    pub fn count_as_locked(&mut self, uid: u32) {
+        self.locked.insert(uid);
     }
 
     /// To judge many: administrators are looked for once.
@@ -78,7 +92,7 @@ impl<'c> Rule<'c> {
 
     async fn gather(&self) -> Administrators {
         let groups = &self.settings.protected.admin_groups;
-        Administrators::gather(groups, &self.core.nss(), &self.core.store, clock::now()).await
+        Administrators::gather(groups, &self.locked, &self.core.nss(), &self.core.store, clock::now()).await
     }
 }
 

@@ -3,6 +3,7 @@
 use lockdown_dbus_api::{Error, options, views};
 use lockdown_enforcement::escape::escape;
 
+use super::recovery;
 use crate::{
     announcement::Announcement,
     bus::caller::Caller,
@@ -14,7 +15,7 @@ use crate::{
     },
     host::{
         clock,
-        processes::{Held, Target, UNSET},
+        processes::{Held, Mark, Target, UNSET},
         sweep,
     },
     store::{
@@ -40,7 +41,11 @@ pub async fn list(core: &Core, account: Option<String>) -> Result<Vec<views::Ses
     Ok(open(core, account).await?.iter().map(view).collect())
 }
 
-async fn open(core: &Core, account: Option<String>) -> Result<Vec<Session>, StoreError> {
+/// Open sessions as the store has them.
+///
+/// # Errors
+/// [`StoreError`]
+pub async fn open(core: &Core, account: Option<String>) -> Result<Vec<Session>, StoreError> {
     core.store.read(move |connection| Ok(sessions::open(connection, account.as_deref())?)).await
 }
 
@@ -85,7 +90,7 @@ pub async fn end(
         }
         None => {
             refuse_for_the_host(core, account)?;
-            sweep_account(core, account).await
+            sweep_account(core, account, caller.lineage()).await
         }
     };
     let mut event = ending(account, &chosen, &outcome);
@@ -102,13 +107,13 @@ pub async fn end(
 }
 
 /// Ends everything an account runs, for the daemon's own reason `why`. What goes wrong is in the result and the
-/// audit trail: it never takes back the deny that came before.
-pub async fn end_everything(core: &Core, account: &Account, why: &str) -> Ended {
+/// audit trail: it never takes back the deny that came before. What is marked in `spared` goes on.
+pub async fn end_everything(core: &Core, account: &Account, why: &str, spared: Vec<Mark>) -> Ended {
     if refuse_for_the_host(core, account).is_err() {
         return Ended::default();
     }
     let before = open(core, Some(account.name.clone())).await.unwrap_or_default();
-    let outcome = sweep_account(core, account).await;
+    let outcome = sweep_account(core, account, spared).await;
     if !before.is_empty() || outcome != sweep::Outcome::default() {
         let mut event = ending(account, &before, &outcome);
         event.reason = why.to_owned();
@@ -118,6 +123,17 @@ pub async fn end_everything(core: &Core, account: &Account, why: &str) -> Ended 
     }
     let sessions = before.iter().filter(|session| !is_alive(session)).count();
     Ended { sessions: u32::try_from(sessions).unwrap_or(u32::MAX), outcome }
+}
+
+/// Notes which of these sessions have ended; how many.
+pub async fn settle(core: &Core, sessions: &[Session]) -> u32 {
+    let ended: Vec<&Session> = sessions.iter().filter(|session| !is_alive(session)).collect();
+    for session in &ended {
+        if let Err(error) = mark_ended(core, session).await {
+            tracing::error!("the end of a session could not be recorded: {error}");
+        }
+    }
+    u32::try_from(ended.len()).unwrap_or(u32::MAX)
 }
 
 /// Ends one session and what it runs.
@@ -135,9 +151,9 @@ pub async fn end_one(core: &Core, session: &Session) -> sweep::Outcome {
     sweep::end_session(&core.bus, target, session.logind_id.as_deref(), limit).await
 }
 
-async fn sweep_account(core: &Core, account: &Account) -> sweep::Outcome {
+async fn sweep_account(core: &Core, account: &Account, spared: Vec<Mark>) -> sweep::Outcome {
     let limit = core.settings().sessions.end_timeout;
-    sweep::end_account(&core.bus, account.uid, &account.name, limit).await
+    sweep::end_account(&core.bus, account.uid, &account.name, spared, limit).await
 }
 
 fn refuse_for_the_host(core: &Core, account: &Account) -> Result<(), Error> {
@@ -160,6 +176,9 @@ fn ending(account: &Account, sessions: &[Session], outcome: &sweep::Outcome) -> 
     event.input.insert("processes", outcome.processes.to_string());
     if !outcome.units.is_empty() {
         event.input.insert("stopped_units", outcome.units.join(" "));
+    }
+    if !outcome.spared.is_empty() {
+        event.input.insert("spared", outcome.spared.join("; "));
     }
     if !outcome.survivors.is_empty() {
         event.outcome = Outcome::Failed(format!("still running: {}", outcome.survivors.join("; ")));
@@ -196,6 +215,8 @@ pub async fn mark_ended(core: &Core, session: &Session) -> Result<(), StoreError
         .await?;
     if was_open {
         core.announce(Announcement::SessionEnded(session.account.clone(), view(session)));
+        // sshd has a forced new password set within the session, and ends it.
+        recovery::look(core, &session.account).await?;
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
-//! What time does: locks end and accounts expire. The login path needs nobody for that; this tells the world.
+//! What time does: locks end, accounts expire, recovery codes and prior states lapse. The login path needs nobody for that; this tells the world.
 
 use std::sync::Arc;
 
 use lockdown_dbus_api::views::{ExpiryNotice, LockNotice};
 
-use super::{sessions, view};
+use super::{recovery, sessions, view};
 use crate::{
     announcement::Announcement,
     core::Core,
@@ -14,7 +14,7 @@ use crate::{
         lock::{Lock, Time, locked_until},
     },
     host::clock::{self, Alarm},
-    store::{StoreError, accounts, locks},
+    store::{StoreError, accounts, lockdowns, locks},
 };
 
 struct Settled {
@@ -27,10 +27,13 @@ struct Settled {
 /// # Errors
 /// [`StoreError`]; tried again at the next change or deadline.
 pub async fn settle(core: &Arc<Core>) -> Result<(), StoreError> {
+    // Before accounts expire: one whose code was used has its own expiry again.
+    recovery::settle(core, clock::now()).await?;
     let settled = core
         .store
         .write(|change| {
             let now = clock::now();
+            lockdowns::forget_old(change, now)?;
             let mut unlocked = Vec::new();
             for (account, _, lock) in locks::take_expired(change, now)? {
                 let mut event = Event::new(now, Action::LockExpired, &account);
@@ -59,7 +62,9 @@ pub async fn settle(core: &Arc<Core>) -> Result<(), StoreError> {
         let account = Account::without_nss(name, uid);
         // A sweep takes its time; the next deadline does not wait for it.
         let core = Arc::clone(core);
-        tokio::spawn(async move { sessions::end_everything(&core, &account, "account-expired").await });
+        tokio::spawn(async move {
+            sessions::end_everything(&core, &account, "account-expired", Vec::new()).await
+        });
     }
     Ok(())
 }
@@ -104,5 +109,11 @@ pub async fn settle_forever(core: &Arc<Core>, mut alarm: Alarm) {
 }
 
 async fn next_deadline(core: &Core) -> Result<Option<Time>, StoreError> {
-    core.store.read(|connection| Ok(locks::next_deadline(connection)?)).await
+    core.store
+        .read(|connection| {
+            // A recovery code's end is its account's expiry.
+            let deadlines = [locks::next_deadline(connection)?, lockdowns::next_deadline(connection)?];
+            Ok(deadlines.into_iter().flatten().min())
+        })
+        .await
 }

@@ -10,7 +10,7 @@ use crate::{
     core::Core,
     domain::{
         account::{Account, Stored},
-        lock::{Lock, Owner, Time, locked_until},
+        lock::{Lock, Time, locked_until},
         protection::Protection,
     },
     host::{clock, shadow::Shadow},
@@ -83,7 +83,7 @@ fn assemble(account: &Account, stored: &Stored, locks: &[Lock], now: Time) -> vi
         uid: account.uid,
         locked: !in_force.is_empty(),
         locked_until: locked_until(locks, now).map(Option::unwrap_or_default),
-        deactivated: in_force.iter().any(|lock| lock.terms.owner == Owner::Lockdown),
+        deactivated: in_force.iter().any(|lock| lock.terms.owner.is_of_lockdown()),
         expired: stored.expired(now),
         valid_until: stored.valid_until.unwrap_or_default(),
         failed_attempts: stored.failed_attempts,
@@ -120,7 +120,7 @@ pub fn lock_notice(lock: &Lock, still_locked: bool) -> views::LockNotice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::lock::NewLock;
+    use crate::domain::lock::{NewLock, Owner};
 
     fn standing(owner: Owner, expires_at: Option<Time>) -> Lock {
         let terms =

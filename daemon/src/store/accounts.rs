@@ -77,6 +77,21 @@ pub fn enforced(connection: &Connection) -> Result<Vec<(String, u32)>> {
         .collect()
 }
 
+/// Name and uid of every account that is denied now: locked or expired.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn denied(connection: &Connection, now: Time) -> Result<Vec<(String, u32)>> {
+    connection
+        .prepare_cached(
+            "SELECT name, uid FROM accounts WHERE valid_until <= ?1 OR id IN (
+                 SELECT account_id FROM locks
+                 WHERE authenticator = '' AND (expires_at IS NULL OR expires_at > ?1))",
+        )?
+        .query_map([now], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
 /// Name of the account with this identifier.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! The SQLite store: accounts, locks, sessions and events.
+//! The SQLite store: accounts, locks, lockdowns, sessions and events.
 //!
 //! One thread writes. A change is one transaction with its event, and carries its deny records with it:
 //! they are written under a temporary name before the commit, so that a full disk fails the call while nothing has changed,
@@ -8,9 +8,11 @@
 pub mod accounts;
 mod change;
 pub mod events;
+pub mod lockdowns;
 pub mod locks;
 mod open;
 pub mod records;
+pub mod recoveries;
 pub mod sessions;
 mod worker;
 

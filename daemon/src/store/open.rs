@@ -14,7 +14,10 @@ use lockdown_enforcement::DenyDirectory;
 
 use super::StoreError;
 
-const STEPS: &[M<'static>] = &[M::up(include_str!("schema/001_accounts_locks_sessions_events.sql"))];
+const STEPS: &[M<'static>] = &[
+    M::up(include_str!("schema/001_accounts_locks_sessions_events.sql")),
+    M::up(include_str!("schema/002_lockdowns.sql")),
+];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 pub(super) fn open(path: &Path, directory: &DenyDirectory) -> Result<Connection, StoreError> {
@@ -85,6 +88,8 @@ fn prepare(path: &Path) -> Result<Connection, Unusable> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What a lockdown kept for an undo (a hash, keys) is to be gone when it is forgotten.
+    connection.pragma_update(None, "secure_delete", true)?;
     MIGRATIONS.to_latest(&mut connection).map_err(|error| match error {
         rusqlite_migration::Error::MigrationDefinition(
             rusqlite_migration::MigrationDefinitionError::DatabaseTooFarAhead,

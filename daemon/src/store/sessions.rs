@@ -173,3 +173,30 @@ pub fn open_before_boot(connection: &Connection, boot_id: &str) -> Result<Vec<Se
         .query_map([boot_id], session)?
         .collect()
 }
+
+/// The authenticators that have opened sessions of an account.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn authenticators_of(connection: &Connection, account: &str) -> Result<Vec<String>> {
+    connection
+        .prepare_cached(
+            "SELECT DISTINCT authenticator FROM sessions JOIN accounts ON accounts.id = account_id
+             WHERE name = ?1 AND authenticator <> ''",
+        )?
+        .query_map([account], |row| row.get(0))?
+        .collect()
+}
+
+/// When the first session of an account in this boot began.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn first_of_boot(connection: &Connection, account: &str, boot_id: &str) -> Result<Option<Time>> {
+    connection
+        .prepare_cached(
+            "SELECT min(started_at) FROM sessions JOIN accounts ON accounts.id = account_id
+             WHERE name = ?1 AND boot_id = ?2",
+        )?
+        .query_row([account, boot_id], |row| row.get(0))
+}

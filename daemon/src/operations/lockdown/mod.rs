@@ -1,0 +1,179 @@
+//! Locking accounts down: an order is checked, committed for all its accounts at once, then carried out on the host for each.
+//!
+//! From the commit on no new login succeeds. What follows can fail in parts, can be interrupted and can be repeated: it never
+//! takes the deny back, and what is left is finished in the background ([`finish`]).
+
+mod begin;
+mod choose;
+pub mod finish;
+mod follow;
+mod order;
+mod preview;
+mod result;
+mod revoke;
+mod secure;
+mod starters;
+mod watcher;
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, stream};
+use lockdown_dbus_api::{Error, options, views};
+use lockdown_enforcement::{TriggerReport, escape::escape};
+
+use super::protect::Rule;
+use crate::{
+    bus::caller::Caller,
+    core::Core,
+    domain::{account::Account, event::Action},
+    host::terminals,
+    store::lockdowns::Lockdown,
+};
+use begin::{begin, refuse};
+use choose::{Chosen, choose};
+use order::Order;
+pub use preview::preview;
+use result::{failed, view};
+use secure::secure;
+use watcher::Watcher;
+
+/// Accounts that are secured at the same time.
+const AT_ONCE: usize = 8;
+/// For what is shown to the user on the way to the terminal, before the session ends.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// Locks accounts down: one result for each, in the order given, an account named twice counted once.
+///
+/// # Errors
+/// `Disabled`, `InvalidArgument`, `NotAuthorized`, and `Failed` if nothing could be committed. What goes wrong with one account
+/// is in its result.
+pub async fn lockdown(
+    core: &Arc<Core>,
+    caller: &Caller,
+    users: Vec<String>,
+    options: options::Lockdown,
+) -> Result<Vec<views::LockdownResult>, Error> {
+    refuse_if_disabled(core)?;
+    let order = Order::of_operator(&core.settings(), caller, options)?;
+    if users.is_empty() {
+        return Err(Error::InvalidArgument("no account is named: name at least one".to_owned()));
+    }
+    let deciding = core.deciding().await;
+    let chosen = choose(core, &order, users).await;
+    let accounts = chosen.iter().filter_map(|chosen| chosen.account.as_ref().ok().cloned()).collect();
+    let mut begun = begin(core, &order, accounts).await?.into_iter();
+    drop(deciding);
+    let work: Vec<(Chosen, Option<Option<Lockdown>>)> = chosen
+        .into_iter()
+        .map(|chosen| {
+            let lockdown = chosen.account.is_ok().then(|| begun.next().flatten());
+            (chosen, lockdown)
+        })
+        .collect();
+    let order = &order;
+    Ok(stream::iter(work)
+        .map(|(chosen, lockdown)| async move {
+            match chosen.account {
+                Ok(account) => carry_out(core, order, account, lockdown.flatten()).await,
+                Err(error) => failed(chosen.user, &error),
+            }
+        })
+        .buffered(AT_ONCE)
+        .collect()
+        .await)
+}
+
+/// Locks the caller's own account down. Its session ends before the answer can arrive.
+///
+/// # Errors
+/// As [`lockdown`], and `Disabled` if nobody has configured what the user is left with.
+pub async fn lockdown_self(
+    core: &Arc<Core>,
+    caller: &Caller,
+    options: options::LockdownSelf,
+) -> Result<views::LockdownResult, Error> {
+    refuse_if_disabled(core)?;
+    let order = Order::of_user(&core.settings(), caller, options)?;
+    let account = core
+        .nss()
+        .by_uid(caller.uid)
+        .await?
+        .ok_or_else(|| Error::NoSuchAccount(format!("no account has your uid {}", caller.uid)))?;
+    let deciding = core.deciding().await;
+    if let Some(protection) = Rule::for_oneself(core).check(&account).await {
+        refuse(core, &order, &account.name, &protection.to_string()).await;
+        return Err(Error::Protected(format!("{} is protected: {protection}", escape(&account.name))));
+    }
+    let lockdown = begin(core, &order, vec![account.clone()]).await?.pop().flatten();
+    drop(deciding);
+    Watcher::new(core, &order.caller, &account).report("completion", &order.message);
+    let (uid, text) = (account.uid, order.message.clone());
+    if let Err(error) = tokio::task::spawn_blocking(move || terminals::write_to_all(uid, &text)).await {
+        tracing::warn!("the terminals of {} could not be told: {error}", escape(&account.name));
+    }
+    tokio::time::sleep(LAST_WORDS).await;
+    // On its own: the caller ends in the middle of it.
+    let (core, order) = (Arc::clone(core), order);
+    tokio::spawn(async move { carry_out(&core, &order, account, lockdown).await })
+        .await
+        .map_err(|error| Error::Failed(format!("the lockdown goes on in the background: {error}")))
+}
+
+/// The login path came to a line that locks down (`trigger=lockdown`). `reporter` is the process that runs it.
+pub async fn triggered(core: &Arc<Core>, report: TriggerReport, reporter: u32) {
+    let order = Order::of_login_path(&core.settings(), &report, reporter);
+    if let Err(error) = refuse_if_disabled(core) {
+        return refuse(core, &order, &report.account, &error.message()).await;
+    }
+    // The login path says what was typed; the store goes by the name that NSS has.
+    let account = match core.nss().by_uid(report.uid).await {
+        Ok(Some(account)) => account,
+        _ => Account::without_nss(report.account, report.uid),
+    };
+    let deciding = core.deciding().await;
+    if let Some(protection) = Rule::for_one(core, &order.caller).check(&account).await {
+        return refuse(core, &order, &account.name, &protection.to_string()).await;
+    }
+    let begun = begin(core, &order, vec![account.clone()]).await;
+    drop(deciding);
+    match begun {
+        Ok(mut begun) => {
+            let lockdown = begun.pop().flatten();
+            carry_out(core, &order, account, lockdown).await;
+        }
+        Err(error) => tracing::error!(
+            "{} reached a line that locks down, but could not be: {error}",
+            escape(&account.name)
+        ),
+    }
+}
+
+/// `lockdown` is absent if nothing is to be done on the host: every action is off.
+async fn carry_out(
+    core: &Arc<Core>,
+    order: &Order,
+    account: Account,
+    lockdown: Option<Lockdown>,
+) -> views::LockdownResult {
+    let Some(lockdown) = lockdown else { return result::nothing_wanted(&account) };
+    let watcher = Watcher::new(core, &order.caller, &account);
+    let spared = if order.is_own() { Vec::new() } else { order.caller.lineage() };
+    let secured = secure(core, &lockdown, &account, &watcher, spared.clone()).await;
+    if !secured.is_complete() {
+        finish::later(core, lockdown, spared);
+    }
+    view(&account, secured)
+}
+
+fn refuse_if_disabled(core: &Core) -> Result<(), Error> {
+    if core.settings().lockdown.enabled {
+        Ok(())
+    } else {
+        let why =
+            "lockdown is switched off on this host: set [lockdown] enabled = true, or use `lockdownctl lock`";
+        Err(Error::Disabled(why.to_owned()))
+    }
+}
+
+/// What is done here, in the audit trail.
+const ACTION: Action = Action::Lockdown;

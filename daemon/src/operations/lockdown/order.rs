@@ -1,0 +1,245 @@
+//! What is asked for, once it has been checked.
+
+use lockdown_config::{SelfService, Settings};
+use lockdown_dbus_api::{Error, options};
+use lockdown_enforcement::TriggerReport;
+
+use crate::{
+    bus::caller::Caller,
+    domain::{
+        event::Fields,
+        lock::Owner,
+        lockdown::{Actions, Suspects, Wanted},
+    },
+};
+
+/// An order to lock accounts down.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Who gives it.
+    pub caller: Caller,
+    /// Owner of the lock.
+    pub owner: Owner,
+    /// Why.
+    pub reason: String,
+    /// What the user is told at a login.
+    pub message: String,
+    /// What is to be done.
+    pub wanted: Wanted,
+    /// The first account that cannot be locked down is the last that is attempted.
+    pub abort: bool,
+    /// Also the last administrator.
+    pub force: bool,
+}
+
+impl Order {
+    /// An operator's.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, `NotAuthorized`
+    pub fn of_operator(
+        settings: &Settings,
+        caller: &Caller,
+        options: options::Lockdown,
+    ) -> Result<Self, Error> {
+        let defaults = defaults(settings);
+        let actions = Actions {
+            deactivate: options.deactivate.unwrap_or(defaults.deactivate),
+            unusable_password: options.unusable_password.unwrap_or(defaults.unusable_password),
+            end_sessions: options.end_sessions.unwrap_or(defaults.end_sessions),
+            revoke_tokens: options.revoke_tokens.unwrap_or(defaults.revoke_tokens),
+        };
+        let suspects = match options.suspects.as_deref() {
+            None | Some("report") => Suspects::Report,
+            Some("stop") => Suspects::Stop,
+            Some(_) => return Err(invalid("option `suspects` is `report` or `stop`")),
+        };
+        let abort = match options.on_error.as_deref() {
+            None | Some("continue") => false,
+            Some("abort") => true,
+            Some(_) => return Err(invalid("option `on_error` is `continue` or `abort`")),
+        };
+        let force = options.force.unwrap_or(false);
+        if force && caller.uid != 0 {
+            return Err(Error::NotAuthorized("only root may use force: run this as root".to_owned()));
+        }
+        Ok(Self {
+            caller: caller.clone(),
+            owner: Owner::Lockdown,
+            reason: given(options.reason)?,
+            message: options.message.or_else(|| settings.lock.message.clone()).unwrap_or_default(),
+            wanted: Wanted { actions, suspects },
+            abort,
+            force,
+        })
+    }
+
+    /// The user's own.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, and `Disabled` without a completion text.
+    pub fn of_user(
+        settings: &Settings,
+        caller: &Caller,
+        options: options::LockdownSelf,
+    ) -> Result<Self, Error> {
+        let message = completion(&settings.self_service).ok_or_else(|| {
+            Error::Disabled(
+                "self-service is not configured on this host: an administrator has to set [self_service] message, so that \
+                 you know whom to turn to afterwards; ask them to lock you down"
+                    .to_owned(),
+            )
+        })?;
+        Ok(Self {
+            caller: caller.clone(),
+            owner: Owner::SelfService,
+            reason: given(options.reason)?,
+            message,
+            wanted: Wanted { actions: defaults(settings), suspects: Suspects::Report },
+            abort: false,
+            force: false,
+        })
+    }
+
+    /// The login path's.
+    #[must_use]
+    pub fn of_login_path(settings: &Settings, report: &TriggerReport, reporter: u32) -> Self {
+        let caller = Caller {
+            name: format!("pam_lockdown ({})", report.service),
+            pid: Some(reporter),
+            tty: report.tty.clone(),
+            remote_host: report.remote_host.clone(),
+            ..Caller::default()
+        };
+        Self {
+            caller,
+            owner: Owner::Lockdown,
+            reason: format!("trigger=lockdown was reached in the PAM service {}", report.service),
+            message: settings.lock.message.clone().unwrap_or_default(),
+            wanted: Wanted { actions: defaults(settings), suspects: Suspects::Report },
+            abort: false,
+            force: false,
+        }
+    }
+
+    /// The user locks their own account down.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.owner == Owner::SelfService
+    }
+
+    /// What was asked for, for the audit trail.
+    #[must_use]
+    pub fn input(&self) -> Fields {
+        let mut input: Fields = self
+            .wanted
+            .actions
+            .named()
+            .into_iter()
+            .map(|(action, wanted)| (action, wanted.to_string()))
+            .collect();
+        if self.abort {
+            input.insert("on_error", "abort".to_owned());
+        }
+        if self.force {
+            input.insert("force", "true".to_owned());
+        }
+        if self.wanted.suspects == Suspects::Stop {
+            input.insert("suspects", "stop".to_owned());
+        }
+        input
+    }
+}
+
+fn defaults(settings: &Settings) -> Actions {
+    Actions {
+        deactivate: settings.lockdown.deactivate,
+        unusable_password: settings.lockdown.unusable_password,
+        end_sessions: settings.lockdown.end_sessions,
+        revoke_tokens: settings.lockdown.revoke_tokens,
+    }
+}
+
+fn given(reason: Option<String>) -> Result<String, Error> {
+    reason
+        .filter(|reason| !reason.trim().is_empty())
+        .ok_or_else(|| invalid("a lockdown needs a reason: give option `reason`"))
+}
+
+fn invalid(why: &str) -> Error {
+    Error::InvalidArgument(why.to_owned())
+}
+
+/// What the user is left with: everything of `[self_service]`, a line each.
+fn completion(settings: &SelfService) -> Option<String> {
+    let lines: Vec<&str> = [&settings.message, &settings.url, &settings.phone]
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(options: options::Lockdown) -> Result<Order, Error> {
+        let reason = options.reason.clone().or_else(|| Some("stolen laptop".to_owned()));
+        Order::of_operator(&Settings::default(), &Caller::default(), options::Lockdown { reason, ..options })
+    }
+
+    #[test]
+    fn every_action_is_wanted_unless_somebody_says_otherwise() {
+        let wanted = order(options::Lockdown::default()).unwrap().wanted.actions;
+        assert!(wanted.named().iter().all(|(_, wanted)| *wanted));
+        let wanted = order(options::Lockdown { end_sessions: Some(false), ..Default::default() })
+            .unwrap()
+            .wanted
+            .actions;
+        assert!(!wanted.end_sessions && wanted.revoke_tokens);
+    }
+
+    #[test]
+    fn an_empty_reason_is_none() {
+        for reason in ["", " \n"] {
+            let options = options::Lockdown { reason: Some(reason.into()), ..Default::default() };
+            assert!(matches!(order(options), Err(Error::InvalidArgument(_))), "{reason:?}");
+        }
+        let caller = Caller::default();
+        assert!(Order::of_operator(&Settings::default(), &caller, options::Lockdown::default()).is_err());
+    }
+
+    #[test]
+    fn only_root_forces() {
+        let options =
+            || options::Lockdown { reason: Some("r".into()), force: Some(true), ..Default::default() };
+        let of =
+            |uid| Order::of_operator(&Settings::default(), &Caller { uid, ..Caller::default() }, options());
+        assert!(of(0).unwrap().force);
+        assert!(matches!(of(1002), Err(Error::NotAuthorized(_))));
+    }
+
+    #[test]
+    fn words_that_are_not_known_are_refused() {
+        let on_error = options::Lockdown { on_error: Some("stop".into()), ..Default::default() };
+        let suspects = options::Lockdown { suspects: Some("kill".into()), ..Default::default() };
+        assert!(matches!(order(on_error), Err(Error::InvalidArgument(_))));
+        assert!(matches!(order(suspects), Err(Error::InvalidArgument(_))));
+    }
+
+    #[test]
+    fn self_service_leaves_the_user_with_all_that_is_configured() {
+        let mut settings = Settings::default();
+        let of = |settings: &Settings| {
+            let options = options::LockdownSelf { reason: Some("phished".into()) };
+            Order::of_user(settings, &Caller::default(), options)
+        };
+        assert!(matches!(of(&settings), Err(Error::Disabled(_))));
+        settings.self_service.message = Some("Call the help desk.".into());
+        settings.self_service.phone = Some("555-0123".into());
+        let order = of(&settings).unwrap();
+        assert_eq!(order.message, "Call the help desk.\n555-0123");
+        assert!(order.is_own());
+    }
+}
