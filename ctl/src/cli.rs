@@ -3,7 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    accounts, completions, config, doctor, end_sessions, events, expire, lock, sessions, status, unlock,
+    accounts, completions, config, doctor, end_sessions, events, expire, lock, lockdown, restore, sessions,
+    status, unlock,
 };
 
 /// Lock compromised accounts down and keep them out.
@@ -57,6 +58,10 @@ pub enum Command {
     #[allow(missing_docs)]
     Unlock(unlock::Args),
     #[allow(missing_docs)]
+    Lockdown(lockdown::Args),
+    #[allow(missing_docs)]
+    Restore(restore::Args),
+    #[allow(missing_docs)]
     Status(status::Args),
     #[allow(missing_docs)]
     Accounts(accounts::Args),
@@ -94,7 +99,8 @@ Environment:
   TZ                       the local time zone
 
 Files:
-  /etc/lockdown/lockdown.toml, /etc/lockdown/lockdown.d/*.toml  the configuration";
+  /etc/lockdown/lockdown.toml, /etc/lockdown/lockdown.d/*.toml  the configuration
+  /etc/lockdown/revoke.d/                                       hooks that a lockdown runs";
 
 #[cfg(test)]
 mod tests {

@@ -5,15 +5,19 @@
 
 use std::{pin::pin, time::Duration};
 
+use futures_util::{Stream, StreamExt, future};
 use lockdown_dbus_api::{
     Error, ManagerProxy,
-    options::{AccountFilter, EndSessions, EventFilter, Lock, SessionFilter, Unlock},
-    views::{Account, Drift, Event, Session},
+    options::{
+        AccountFilter, EndSessions, EventFilter, Lock, Lockdown, LockdownSelf, Restore, SessionFilter, Unlock,
+    },
+    views::{Account, Drift, Event, LockdownPreview, LockdownResult, Progress, Restored, Session},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use zbus::{
     DynamicTuple, DynamicType, MatchRule, MessageStream, Type, connection, fdo,
     message::Type as MessageType,
+    names::BusName,
     proxy::{CacheProperties, MethodFlags},
 };
 
@@ -66,6 +70,19 @@ impl Client {
         DynamicTuple<A>: Serialize + DynamicType,
         R: DeserializeOwned + Type,
     {
+        self.call_within(LONGEST, member, arguments).await
+    }
+
+    async fn call_within<A, R>(
+        &self,
+        longest: Duration,
+        member: &'static str,
+        arguments: A,
+    ) -> Result<R, Failure>
+    where
+        DynamicTuple<A>: Serialize + DynamicType,
+        R: DeserializeOwned + Type,
+    {
         let arguments = DynamicTuple(arguments);
         let mut call = pin!(self.proxy.inner().call_with_flags(member, self.flags, &arguments));
         let answer = async {
@@ -77,7 +94,7 @@ impl Client {
             }
         };
         let answer = self.unless_failed(answer);
-        tokio::time::timeout(LONGEST, answer).await.unwrap_or(Err(Failure::NoAnswer(LONGEST.as_secs())))
+        tokio::time::timeout(longest, answer).await.unwrap_or(Err(Failure::NoAnswer(longest.as_secs())))
     }
 
     /// Waits for an answer, but not for that of a daemon that cannot be started: the bus would wait for it much longer.
@@ -137,6 +154,48 @@ impl Client {
     /// As [`Self::lock_account`].
     pub async fn unlock_account(&self, user: &str, options: &Unlock) -> Result<Account, Failure> {
         self.call("UnlockAccount", (user, options)).await
+    }
+
+    /// `Lockdown`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`], for the call as a whole; what becomes of each account is in its result.
+    pub async fn lockdown(
+        &self,
+        users: &[String],
+        options: &Lockdown,
+    ) -> Result<Vec<LockdownResult>, Failure> {
+        // For each account its sessions have to end, and its hooks have time of their own.
+        let longest = LONGEST.saturating_mul(u32::try_from(users.len()).unwrap_or(u32::MAX).max(1));
+        self.call_within(longest, "Lockdown", (users, options)).await
+    }
+
+    /// `LockdownSelf`. The answer may never come: what runs in the caller's sessions ends.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn lockdown_self(&self, options: &LockdownSelf) -> Result<LockdownResult, Failure> {
+        self.call("LockdownSelf", (options,)).await
+    }
+
+    /// `PreviewLockdown`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn preview_lockdown(&self, users: &[String]) -> Result<Vec<LockdownPreview>, Failure> {
+        self.call("PreviewLockdown", (users,)).await
+    }
+
+    /// `Restore`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn restore(&self, user: &str, options: &Restore) -> Result<Restored, Failure> {
+        self.call("Restore", (user, options)).await
     }
 
     /// `GetAccount`.
@@ -227,6 +286,33 @@ impl Client {
     /// As [`Self::version`].
     pub async fn locked_accounts(&self) -> Result<u32, Failure> {
         self.unless_failed(within(SILENCE, self.proxy.locked_accounts())).await
+    }
+
+    /// `LockdownProgress` of what this connection asks for, from now on: the account, and how far it is.
+    ///
+    /// Only what lockdownd itself sends: everybody on the bus can send a signal of this name to this connection.
+    ///
+    /// # Errors
+    ///
+    /// The daemon cannot be reached.
+    pub async fn progress(&self) -> Result<impl Stream<Item = (String, Progress)>, Failure> {
+        // Starts it if it does not run: until then its name has no owner.
+        self.version().await?;
+        let connection = self.proxy.inner().connection();
+        let bus = fdo::DBusProxy::new(connection).await?;
+        let name = BusName::try_from(lockdown_dbus_api::BUS_NAME)?;
+        let owner =
+            within(SILENCE, async { bus.get_name_owner(name).await.map_err(zbus::Error::from) }).await?;
+        let rule = MatchRule::builder()
+            .msg_type(MessageType::Signal)
+            .sender(owner)
+            .interface(lockdown_dbus_api::INTERFACE)
+            .member("LockdownProgress")
+            .build()?;
+        let messages = within(SILENCE, MessageStream::for_match_rule(rule, connection, None)).await?;
+        Ok(messages.filter_map(|message| {
+            future::ready(message.ok().and_then(|message| message.body().deserialize().ok()))
+        }))
     }
 
     /// Every signal of the interface, from now on.

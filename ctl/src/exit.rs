@@ -48,6 +48,8 @@ pub enum Failure {
     },
     /// Done, but not wholly; what is left, and what to do about it.
     Incomplete(String),
+    /// Ctrl-C, or a terminal that went away; what that means.
+    Interrupted(String),
     /// Several things are wrong, each on a line of its own, fit for a terminal but for escaping.
     Problems(Vec<String>),
     /// What was to be printed could not be.
@@ -67,6 +69,21 @@ impl From<zbus::Error> for Failure {
 }
 
 impl Failure {
+    /// The error that the daemon put into a result, rather than into the answer to the call.
+    #[must_use]
+    pub fn of_result(name: &str, message: String) -> Self {
+        Self::Call(match name.strip_prefix("org.lockdown1.Error.") {
+            Some("NoSuchAccount") => Error::NoSuchAccount(message),
+            Some("Protected") => Error::Protected(message),
+            Some("Disabled") => Error::Disabled(message),
+            Some("NotAuthorized") => Error::NotAuthorized(message),
+            Some("InvalidArgument") => Error::InvalidArgument(message),
+            Some("AlreadyLocked") => Error::AlreadyLocked(message),
+            Some("NotLocked") => Error::NotLocked(message),
+            _ => Error::Failed(message),
+        })
+    }
+
     /// The object that stands for it in JSON.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
@@ -80,7 +97,11 @@ impl Failure {
             Self::Call(error) => call_code(error),
             Self::NoAnswer(_) | Self::Host(_) => UNREACHABLE,
             Self::Usage(_) => USAGE,
-            Self::Local(_) | Self::Incomplete(_) | Self::Problems(_) | Self::Output(_) => FAILED,
+            Self::Local(_)
+            | Self::Incomplete(_)
+            | Self::Interrupted(_)
+            | Self::Problems(_)
+            | Self::Output(_) => FAILED,
             Self::Several { total, failed } => match failed.first() {
                 // All for the same reason: that reason.
                 Some((_, first))
@@ -103,6 +124,7 @@ impl Failure {
             Self::Usage(_) => "org.lockdown1.Error.InvalidArgument".to_owned(),
             Self::Local(_)
             | Self::Incomplete(_)
+            | Self::Interrupted(_)
             | Self::Problems(_)
             | Self::Output(_)
             | Self::Several { .. } => "org.lockdown1.Error.Failed".to_owned(),
@@ -121,6 +143,7 @@ impl Failure {
             Self::Usage(message) | Self::Local(message) | Self::Host(message) | Self::Incomplete(message) => {
                 text::escape(message)
             }
+            Self::Interrupted(then) => format!("interrupted: {}", text::escape(then)),
             Self::Several { total, failed } => {
                 let each: Vec<_> = failed
                     .iter()
@@ -301,6 +324,25 @@ mod tests {
             assert_eq!(failure.code(), code, "{name}");
             assert_eq!(failure.name(), name);
         }
+    }
+
+    #[test]
+    fn an_error_of_a_result_is_as_one_of_a_call() {
+        for (name, code) in [
+            ("NoSuchAccount", 3),
+            ("Protected", 6),
+            ("Disabled", 6),
+            ("NotAuthorized", 4),
+            ("InvalidArgument", 2),
+            ("AlreadyLocked", 1),
+            ("NotLocked", 1),
+            ("Failed", 1),
+        ] {
+            let name = format!("org.lockdown1.Error.{name}");
+            let failure = Failure::of_result(&name, "why".into());
+            assert_eq!((failure.code(), failure.name(), failure.line()), (code, name, "why".to_owned()));
+        }
+        assert_eq!(Failure::of_result("Protected", "why".into()).code(), 1);
     }
 
     #[test]

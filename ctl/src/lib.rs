@@ -14,6 +14,7 @@ pub mod moment;
 pub mod output;
 pub mod remote;
 pub mod target;
+pub mod terminal;
 
 use std::{ffi::OsString, process::ExitCode};
 

@@ -82,7 +82,8 @@ fn without_host(args: &[OsString]) -> Vec<OsString> {
 }
 
 /// One word for a POSIX shell, whatever is in it: POSIX "Shell Command Language", 2.2.2 Single-Quotes.
-fn quote(arg: &OsStr) -> OsString {
+#[must_use]
+pub fn quote(arg: &OsStr) -> OsString {
     let mut quoted = vec![b'\''];
     for &byte in arg.as_bytes() {
         match byte {

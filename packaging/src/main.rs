@@ -60,12 +60,20 @@ mod tests {
     #[test]
     fn every_subcommand_has_a_page() {
         let directory = written();
-        for name in ["lockdownctl", "lockdownctl-lock", "lockdownctl-end-sessions"] {
+        for name in [
+            "lockdownctl",
+            "lockdownctl-lock",
+            "lockdownctl-end-sessions",
+            "lockdownctl-lockdown",
+            "lockdownctl-restore",
+        ] {
             assert!(directory.path().join(format!("man/man1/{name}.1")).exists(), "{name}");
         }
         for completion in ["bash/lockdownctl", "fish/lockdownctl.fish", "zsh/_lockdownctl"] {
             let text = fs::read_to_string(directory.path().join("completions").join(completion)).unwrap();
-            assert!(text.contains("end-sessions"), "{completion}");
+            for word in ["end-sessions", "no-tokens", "recovery-code"] {
+                assert!(text.contains(word), "{completion} {word}");
+            }
         }
     }
 

@@ -130,22 +130,14 @@ fn text(rows: &[Row], show: &Show) -> String {
         };
         let note = match (&row.failure, &row.account) {
             (Some(failure), _) => failure.line(),
-            (None, Some(account)) => ended(account),
+            (None, Some(account)) => {
+                views::ended(account.sessions_ended.unwrap_or(0), account.processes_ended.unwrap_or(0))
+            }
             (None, None) => String::new(),
         };
         table.row([escape(name), result, until, note]);
     }
     table.render(show)
-}
-
-fn ended(account: &Account) -> String {
-    let sessions = account.sessions_ended.unwrap_or(0) as usize;
-    let processes = account.processes_ended.unwrap_or(0) as usize;
-    if (sessions, processes) == (0, 0) {
-        return String::new();
-    }
-    let sessions = count(sessions, "session", "sessions");
-    format!("{sessions} and {} ended", count(processes, "process", "processes"))
 }
 
 #[cfg(test)]

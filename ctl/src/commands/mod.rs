@@ -9,6 +9,8 @@ pub mod end_sessions;
 pub mod events;
 pub mod expire;
 pub mod lock;
+pub mod lockdown;
+pub mod restore;
 pub mod sessions;
 pub mod status;
 pub mod unlock;
@@ -44,7 +46,7 @@ impl Context {
     /// The context of this process.
     #[must_use]
     pub fn of_process(global: &Global, now: Zoned) -> Self {
-        let show = Show::on_stdout(now.timestamp(), now.time_zone().clone());
+        let show = Show::on(&io::stdout(), now.timestamp(), now.time_zone().clone());
         let out = Box::new(io::BufWriter::new(io::stdout()));
         Self { json: global.json, quiet: global.quiet, now, show, out, answered: false }
     }
@@ -95,6 +97,8 @@ pub async fn run(command: &Command, context: &mut Context) -> Result<(), Failure
     match command {
         Command::Lock(args) => lock::run(args, context).await,
         Command::Unlock(args) => unlock::run(args, context).await,
+        Command::Lockdown(args) => lockdown::run(args, context).await,
+        Command::Restore(args) => restore::run(args, context).await,
         Command::Status(args) => status::run(args, context).await,
         Command::Accounts(args) => accounts::run(args, context).await,
         Command::Expire(args) => expire::run(args, context).await,

@@ -12,7 +12,7 @@ use crate::{
     exit::Failure,
     output::{
         Show, json,
-        table::{Colour, Table, coloured, paint},
+        table::{Colour, coloured, paint},
         text::{count, escape},
         time, views,
     },
@@ -96,7 +96,7 @@ struct Host {
 }
 
 fn host_text(host: &Host, show: &Show) -> String {
-    let mut text = properties(
+    let mut text = views::property_list(
         vec![
             ("Daemon", format!("lockdownd {}", escape(&host.version))),
             (
@@ -135,7 +135,13 @@ fn account_text(account: &Account, sessions: &[Session], show: &Show) -> String 
             if reason.is_empty() { "yes".to_owned() } else { format!("yes: {}", escape(reason)) },
         ));
     }
-    let mut text = paint(&title, show) + &properties(rows, show);
+    if account.deactivated {
+        rows.push((
+            "Lockdown",
+            format!("in force: {} takes it back", views::remedy("lockdown", &account.name)),
+        ));
+    }
+    let mut text = paint(&title, show) + &views::property_list(rows, show);
     text.push_str("\nLocks\n");
     if account.locks.is_empty() {
         text.push_str("none\n");
@@ -150,7 +156,7 @@ fn account_text(account: &Account, sessions: &[Session], show: &Show) -> String 
         rows.extend(
             texts.into_iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| (name, escape(text))),
         );
-        text.push_str(&properties(rows, show));
+        text.push_str(&views::property_list(rows, show));
     }
     text.push_str("\nSessions\n");
     match sessions {
@@ -160,23 +166,24 @@ fn account_text(account: &Account, sessions: &[Session], show: &Show) -> String 
     text
 }
 
-/// Names with their values, a line each.
-fn properties(rows: Vec<(&str, String)>, show: &Show) -> String {
-    let mut table = Table::bare().unbroken(&[0]);
-    for (name, value) in rows {
-        table.row([format!("  {name}"), value]);
-    }
-    table.render(show)
-}
-
 #[cfg(test)]
 mod tests {
+    use lockdown_dbus_api::views::Lock;
+
     use super::*;
     use crate::output::views::tests::{alice, session, show};
 
     #[test]
     fn an_account_with_all_that_is_known() {
         insta::assert_snapshot!("status-locked", account_text(&alice(), &[session()], &show()));
+        let deactivated = Account {
+            deactivated: true,
+            locked_until: Some(0),
+            password_usable: false,
+            locks: vec![Lock { owner: "lockdown".into(), expires_at: 0, ..alice().locks.remove(0) }],
+            ..alice()
+        };
+        insta::assert_snapshot!("status-locked-down", account_text(&deactivated, &[], &show()));
         let root = Account {
             name: "root".into(),
             protected: true,

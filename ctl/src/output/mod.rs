@@ -1,12 +1,15 @@
-//! How answers are shown: as text for people ([`table`], [`time`], [`text`], [`views`]) or as [`json`] for programs.
+//! How answers are shown: as text for people ([`table`], [`time`], [`text`], [`views`], [`lockdown`], [`progress`]) or as
+//! [`json`] for programs.
 
 pub mod json;
+pub mod lockdown;
+pub mod progress;
 pub mod table;
 pub mod text;
 pub mod time;
 pub mod views;
 
-use std::io::{self, IsTerminal};
+use std::{io::IsTerminal, os::fd::AsFd};
 
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -24,15 +27,14 @@ pub struct Show {
 }
 
 impl Show {
-    /// What suits standard output: colour only on a terminal, and not if NO_COLOR (no-color.org) is set.
+    /// What suits a stream: colour only on a terminal, and not if NO_COLOR (no-color.org) is set.
     #[must_use]
-    pub fn on_stdout(now: Timestamp, zone: TimeZone) -> Self {
-        let stdout = io::stdout();
-        let terminal = stdout.is_terminal();
+    pub fn on(stream: &(impl AsFd + IsTerminal), now: Timestamp, zone: TimeZone) -> Self {
+        let terminal = stream.is_terminal();
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let width =
-            rustix::termios::tcgetwinsize(&stdout).ok().map(|size| size.ws_col).filter(|width| *width > 0);
+            rustix::termios::tcgetwinsize(stream).ok().map(|size| size.ws_col).filter(|width| *width > 0);
         Self { now, zone, colour: terminal && !dumb && !set("NO_COLOR"), width: width.filter(|_| terminal) }
     }
 }

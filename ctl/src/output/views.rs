@@ -5,7 +5,7 @@ use lockdown_dbus_api::views::{Account, Lock, Session};
 use super::{
     Show,
     table::{Colour, Table, coloured},
-    text::escape,
+    text::{count, escape},
     time,
 };
 
@@ -48,6 +48,41 @@ pub fn when_or(seconds: i64, none: &str, show: &Show) -> String {
 #[must_use]
 pub fn or_dash(text: &str) -> String {
     if text.is_empty() { "-".to_owned() } else { escape(text) }
+}
+
+/// `2 sessions and 14 processes ended`; empty if there were none.
+#[must_use]
+pub fn ended(sessions: u32, processes: u32) -> String {
+    if (sessions, processes) == (0, 0) {
+        return String::new();
+    }
+    let sessions = count(sessions as usize, "session", "sessions");
+    format!("{sessions} and {} ended", count(processes as usize, "process", "processes"))
+}
+
+/// How a lock of this owner on `user` is lifted.
+#[must_use]
+pub fn remedy(owner: &str, user: &str) -> String {
+    let user = escape(user);
+    match owner.split_once(':') {
+        Some(("config", file)) => {
+            format!("remove the account from {}, then run `systemctl reload lockdownd`", escape(file))
+        }
+        Some(("fleet", issuer)) => format!("have {} withdraw its order", escape(issuer)),
+        None if matches!(owner, "lockdown" | "self") => format!("`lockdownctl restore {user}`"),
+        None if matches!(owner, "operator" | "attack-protection") => format!("`lockdownctl unlock {user}`"),
+        _ => format!("it is lifted by its owner, {}", escape(owner)),
+    }
+}
+
+/// Names with their values, a line each.
+#[must_use]
+pub fn property_list(rows: Vec<(&str, String)>, show: &Show) -> String {
+    let mut table = Table::bare().unbroken(&[0]);
+    for (name, value) in rows {
+        table.row([format!("  {name}"), value]);
+    }
+    table.render(show)
 }
 
 /// Accounts, a row each.

@@ -1,10 +1,12 @@
-//! lockdownctl as its users run it: the program itself, without a bus, with one of the test's own, and with an ssh of the
-//! test's own.
+//! lockdownctl as its users run it: the program itself, without a bus, with one of the test's own, on a terminal, and with
+//! an ssh of the test's own.
 
 // All of this is test code, which clippy does not see of helpers outside a `#[test]`.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod bus;
+mod lockdown;
 mod manager;
 mod run;
+mod terminal;
 mod usage;

@@ -13,17 +13,24 @@ use std::{
 use crate::run::{Outcome, lockdownctl};
 use lockdown_dbus_api::{
     Dict, Error,
-    options::{AccountFilter, EndSessions, EventFilter, Lock, SessionFilter, Unlock},
-    views::{Account, Drift, Event, LockNotice, Session},
+    options::{
+        AccountFilter, EndSessions, EventFilter, Lock, Lockdown, LockdownSelf, Restore, SessionFilter, Unlock,
+    },
+    views::{
+        self, Account, Drift, Event, LockNotice, LockdownPreview, LockdownResult, Progress, Restored, Session,
+    },
 };
-use zbus::{Connection, connection, interface, object_server::SignalEmitter};
+use zbus::{
+    Connection, DBusError, connection, interface, message::Header, names::BusName,
+    object_server::SignalEmitter,
+};
 
 /// When the script plays, Unix seconds: 2026-11-21 12:30 UTC. Far from the clock of the machine that runs the tests, so
 /// nothing here depends on relative times.
 pub const THEN: i64 = 1_795_264_200;
 
 /// Longer than anything here takes, on a busy machine too.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a lock takes for an account whose name begins with `slow`.
 pub const SLOW: Duration = Duration::from_millis(300);
@@ -35,21 +42,77 @@ pub struct Script {
     pub events: Vec<Event>,
     pub drifts: Vec<Drift>,
     pub survivors: Option<Vec<String>>,
+    /// `LockdownSelf` sends its completion, but no answer.
+    pub mute: bool,
+    pub restored: Restored,
 }
 
-pub struct Manager(pub Arc<Mutex<Script>>);
+pub struct Manager {
+    script: Arc<Mutex<Script>>,
+    /// Somebody else on the bus, who sends signals that look like the daemon's.
+    forger: Connection,
+}
 
 impl Manager {
     fn called(&self, call: String) {
-        self.0.lock().unwrap().calls.push(call);
+        self.script.lock().unwrap().calls.push(call);
+    }
+
+    /// Tells the caller alone how far it is, and so does the forger.
+    async fn progress(
+        &self,
+        header: &Header<'_>,
+        emitter: &SignalEmitter<'_>,
+        user: &str,
+        steps: &[(&str, &str)],
+    ) {
+        let caller = header.sender().unwrap();
+        let emitter = emitter.clone().set_destination(BusName::from(caller));
+        let forged = Progress { step: "completion".into(), outcome: "FORGED".into() };
+        let (path, interface) = (lockdown_dbus_api::OBJECT_PATH, lockdown_dbus_api::INTERFACE);
+        // A test that ends the bus may be faster.
+        let _ =
+            self.forger.emit_signal(Some(caller), path, interface, "LockdownProgress", &(user, forged)).await;
+        for (step, outcome) in steps {
+            let progress = Progress { step: (*step).into(), outcome: (*outcome).into() };
+            let _ = Self::lockdown_progress(&emitter, user, progress).await;
+        }
+    }
+}
+
+const STEPS: &[(&str, &str)] =
+    &[("deactivate", "begun"), ("deactivate", "done"), ("end_sessions", "begun"), ("end_sessions", "done")];
+
+fn locked_down(user: &str) -> LockdownResult {
+    match account(user) {
+        Ok(account) => LockdownResult {
+            user: account.name,
+            success: true,
+            actions: ["deactivate", "unusable_password", "end_sessions", "revoke_tokens"]
+                .map(|action| (action.to_owned(), "done".to_owned()))
+                .into(),
+            sessions_ended: 2,
+            processes_ended: 14,
+            ..LockdownResult::default()
+        },
+        Err(error) => LockdownResult {
+            user: user.into(),
+            error: Some(error.message()),
+            error_name: Some(error.name().to_string()),
+            ..LockdownResult::default()
+        },
     }
 }
 
 /// alice and bob exist, root is protected, eve may not be looked at.
 fn account(user: &str) -> Result<Account, Error> {
+    // Whoever runs the tests is alice, too.
+    let own = format!("uid:{}", rustix::process::geteuid().as_raw());
+    let user = if user == own { "alice" } else { user };
     let uid = match user {
         "alice" | "uid:1000" => 1000,
         "bob" => 1001,
+        "slow" => 1002,
         "root" => return Err(Error::Protected("root is protected: it cannot be locked".into())),
         "eve" => return Err(Error::NotAuthorized("eve is not yours to look at: ask root".into())),
         other => {
@@ -91,7 +154,7 @@ impl Manager {
         account.locked_until = Some(if options.duration == Some(0) { 0 } else { THEN });
         account.sessions_ended = Some(1);
         account.processes_ended = Some(3);
-        account.survivors = self.0.lock().unwrap().survivors.clone();
+        account.survivors = self.script.lock().unwrap().survivors.clone();
         emitter
             .account_locked(user, LockNotice { id: 1, ..LockNotice::default() })
             .await
@@ -102,12 +165,91 @@ impl Manager {
     async fn unlock_account(&self, user: &str, options: Dict) -> Result<Account, Error> {
         self.called(format!("UnlockAccount {user} {}", dictionary(&options)));
         Unlock::try_from(options)?;
+        if user == "bob" {
+            return Err(Error::NotLocked("bob has no lock that this lifts; locked by lockdown".into()));
+        }
         account(user)
+    }
+
+    async fn lockdown(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+        users: Vec<String>,
+        options: Dict,
+    ) -> Result<Vec<LockdownResult>, Error> {
+        self.called(format!("Lockdown {} {}", users.join(","), dictionary(&options)));
+        Lockdown::try_from(options)?;
+        for user in users.iter().filter(|user| account(user).is_ok()) {
+            self.progress(&header, &emitter, user, STEPS).await;
+        }
+        if users.iter().any(|user| user == "slow") {
+            tokio::time::sleep(PATIENCE).await;
+        }
+        Ok(users.iter().map(|user| locked_down(user)).collect())
+    }
+
+    async fn lockdown_self(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+        options: Dict,
+    ) -> Result<LockdownResult, Error> {
+        self.called(format!("LockdownSelf {}", dictionary(&options)));
+        let completion = match LockdownSelf::try_from(options)?.reason.as_deref() {
+            Some("disabled") => {
+                return Err(Error::Disabled("[self_service] is not configured: ask an administrator".into()));
+            }
+            Some("silent") => &[][..],
+            _ => &[("completion", "Call 555-0100.\nNot \u{1b}[2J.")],
+        };
+        self.progress(&header, &emitter, "alice", completion).await;
+        if self.script.lock().unwrap().mute {
+            tokio::time::sleep(PATIENCE).await;
+        }
+        Ok(locked_down("alice"))
+    }
+
+    async fn preview_lockdown(&self, users: Vec<String>) -> Result<Vec<LockdownPreview>, Error> {
+        self.called(format!("PreviewLockdown {}", users.join(",")));
+        let preview = |user: &String| match account(user) {
+            Ok(account) => LockdownPreview {
+                user: account.name,
+                keys: 3,
+                sessions: 2,
+                processes: 14,
+                ..LockdownPreview::default()
+            },
+            Err(error) => LockdownPreview {
+                user: user.clone(),
+                error: Some(error.message()),
+                error_name: Some(error.name().to_string()),
+                ..LockdownPreview::default()
+            },
+        };
+        Ok(users.iter().map(preview).collect())
+    }
+
+    async fn restore(&self, user: &str, options: Dict) -> Result<Restored, Error> {
+        self.called(format!("Restore {user} {}", dictionary(&options)));
+        let options = Restore::try_from(options)?;
+        let account = account(user)?;
+        let code = options.recovery_code.map(|_| "K7Q2-M9XD-4TRW".to_owned());
+        Ok(Restored {
+            user: account.name,
+            recovery_code_expires: code.as_ref().map(|_| THEN),
+            recovery_code: code,
+            ..self.script.lock().unwrap().restored.clone()
+        })
     }
 
     async fn get_account(&self, user: &str) -> Result<Account, Error> {
         self.called(format!("GetAccount {user}"));
-        account(user)
+        let mut account = account(user)?;
+        if user == "bob" {
+            account.locks.push(views::Lock { owner: "lockdown".into(), ..views::Lock::default() });
+        }
+        Ok(account)
     }
 
     async fn list_accounts(&self, filter: Dict) -> Result<Vec<Account>, Error> {
@@ -139,17 +281,24 @@ impl Manager {
     async fn list_events(&self, filter: Dict) -> Result<Vec<Event>, Error> {
         self.called(format!("ListEvents {}", dictionary(&filter)));
         let filter = EventFilter::try_from(filter)?;
-        let events = self.0.lock().unwrap().events.clone();
+        let events = self.script.lock().unwrap().events.clone();
         Ok(events.into_iter().filter(|event| event.id > filter.after.unwrap_or(0)).collect())
     }
 
     async fn check_records(&self) -> Result<Vec<Drift>, Error> {
         self.called("CheckRecords".into());
-        Ok(self.0.lock().unwrap().drifts.clone())
+        Ok(self.script.lock().unwrap().drifts.clone())
     }
 
     #[zbus(signal)]
     async fn account_locked(emitter: &SignalEmitter<'_>, user: &str, lock: LockNotice) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn lockdown_progress(
+        emitter: &SignalEmitter<'_>,
+        user: &str,
+        progress: Progress,
+    ) -> zbus::Result<()>;
 
     #[zbus(property)]
     async fn version(&self) -> String {
@@ -179,9 +328,11 @@ pub struct Bus {
 impl Bus {
     pub fn with_manager() -> Self {
         let mut bus = Self::empty();
-        let manager = Manager(Arc::clone(&bus.script));
+        let script = Arc::clone(&bus.script);
         let address = bus.address();
         let connection = bus.runtime.block_on(async {
+            let forger = connection::Builder::address(address.as_str()).build().await.unwrap();
+            let manager = Manager { script, forger };
             let serving = connection::Builder::address(address.as_str())
                 .serve_at(lockdown_dbus_api::OBJECT_PATH, manager)
                 .name(lockdown_dbus_api::BUS_NAME)
@@ -224,7 +375,10 @@ impl Bus {
                 .build()
                 .unwrap(),
             _connection: None,
-            script: Arc::default(),
+            script: Arc::new(Mutex::new(Script {
+                restored: Restored { success: true, ..Restored::default() },
+                ..Script::default()
+            })),
         };
         let give_up = Instant::now() + PATIENCE;
         // The file is there a moment before it can be connected to.
@@ -249,6 +403,12 @@ impl Bus {
         self.lockdownctl(args).output().unwrap().into()
     }
 
+    /// Ends the bus, and with it every connection.
+    pub fn end(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+
     /// What the manager was asked since the last time.
     pub fn calls(&self) -> Vec<String> {
         std::mem::take(&mut self.script.lock().unwrap().calls)
@@ -257,7 +417,6 @@ impl Bus {
 
 impl Drop for Bus {
     fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
+        self.end();
     }
 }

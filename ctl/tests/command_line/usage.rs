@@ -22,6 +22,20 @@ fn wrong_usage_is_2_on_one_line() {
         &["lock", "alice", "--until", "soon\nlockdownctl: done"],
         &["unlock"],
         &["unlock", "alice", " "],
+        &["lockdown"],
+        &["lockdown", "alice"],
+        &["lockdown", "alice", "--reason", "r"],
+        &["lockdown", "alice", "--yes"],
+        &["lockdown", "alice", "--reason", " ", "--yes"],
+        &["lockdown", "alice", "--self", "--reason", "r", "--yes"],
+        &["lockdown", "--self", "--reason", "r"],
+        &["lockdown", "--self", "--no-sessions", "--reason", "r", "--yes"],
+        &["lockdown", "alice", "--on-error", "retry", "--reason", "r", "--yes"],
+        &["restore"],
+        &["restore", "alice"],
+        &["restore", "alice", "bob", "--undo"],
+        &["restore", "alice", "--undo", "--recovery-code"],
+        &["restore", "alice", "--password-stdin"],
         &["expire", "alice"],
         &["expire", "alice", "--at", "2026-12-01", "--never"],
         &["expire", "alice", "--at", "1960-01-01"],
@@ -69,6 +83,10 @@ fn without_a_bus_it_is_5() {
     for args in [
         &["lock", "alice"][..],
         &["unlock", "alice"],
+        &["lockdown", "alice", "--reason", "r", "--yes"],
+        &["lockdown", "--self", "--reason", "r", "--yes"],
+        &["restore", "alice", "--undo"],
+        &["restore", "alice", "--tokens"],
         &["status"],
         &["status", "alice"],
         &["accounts"],
@@ -99,7 +117,9 @@ fn completions_name_the_subcommands() {
     for shell in ["bash", "fish", "zsh"] {
         let outcome = run_without_bus(&["completions", shell]);
         assert_eq!(outcome.code, Some(0));
-        assert!(outcome.stdout.contains("end-sessions"), "{shell}");
+        for word in ["end-sessions", "no-tokens", "recovery-code"] {
+            assert!(outcome.stdout.contains(word), "{shell} {word}");
+        }
     }
 }
 

@@ -219,7 +219,8 @@ pub(super) async fn sshd(host: &Host) -> Finding {
         Ok(_) => Finding::new(
             CHECK,
             Level::Error,
-            "sshd has UsePAM no: logins by key do not meet PAM",
+            "sshd has UsePAM no: logins by key do not meet PAM, and locks do not stop them; a lockdown does, for local \
+             accounts only, through shadow(5)",
             // The first value that sshd reads is the one that counts: above any Include and Match.
             "sed -i '1i UsePAM yes' /etc/ssh/sshd_config && systemctl reload ssh",
         ),

@@ -1,15 +1,17 @@
 //! The files that the doctor looks at, below a root directory; without trust in what they are or how long.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, Read},
-    os::unix::fs::{FileTypeExt, OpenOptionsExt},
+    os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
+use lockdown_config::Paths;
+
 /// Longest PAM file that is read, in bytes.
 const LONGEST: u64 = 256 * 1024;
-/// Most services that are looked at.
+/// Most services, or hooks, that are looked at.
 const MOST_SERVICES: usize = 1_000;
 /// Where libpam looks for a service, the first that has it; see pam.conf(5).
 const PAM_DIRECTORIES: [&str; 2] = ["etc/pam.d", "usr/lib/pam.d"];
@@ -22,9 +24,20 @@ const SSHD: [&str; 3] = ["usr/sbin/sshd", "usr/local/sbin/sshd", "usr/bin/sshd"]
 /// The daemon's socket for the login path.
 pub const LOGIN_SOCKET: &str = "/run/lockdown/login.sock";
 
+/// What a lockdown runs to revoke credentials which only the site knows.
+pub const HOOKS: &str = "/etc/lockdown/revoke.d";
+
 /// A host, seen through its files.
 pub struct Host {
     root: PathBuf,
+}
+
+/// What root runs, or where it looks for that.
+pub struct Program {
+    /// Its path.
+    pub path: PathBuf,
+    /// What it is; of a symbolic link, the link's.
+    pub metadata: Metadata,
 }
 
 impl Host {
@@ -108,6 +121,38 @@ impl Host {
     #[must_use]
     pub fn sshd(&self) -> Option<PathBuf> {
         SSHD.iter().map(|path| self.root.join(path)).find(|path| path.is_file())
+    }
+
+    /// The directory of hooks, and what is in it by name.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, cannot be read, or has too many files.
+    pub fn hooks(&self) -> io::Result<(Program, Vec<Program>)> {
+        let path = self.root.join(HOOKS.trim_start_matches('/'));
+        let directory = Program { metadata: fs::metadata(&path)?, path };
+        let mut programs = Vec::new();
+        for entry in fs::read_dir(&directory.path)? {
+            let entry = entry?;
+            programs.push(Program { metadata: entry.metadata()?, path: entry.path() });
+            if programs.len() > MOST_SERVICES {
+                return Err(io::Error::other(format!("more than {MOST_SERVICES} files")));
+            }
+        }
+        programs.sort_by(|one, other| one.path.cmp(&other.path));
+        Ok((directory, programs))
+    }
+
+    /// Whose the files of the system are: root's, whatever its uid is in a directory that tests call a host.
+    #[must_use]
+    pub fn owner(&self) -> u32 {
+        fs::metadata(&self.root).map_or(0, |metadata| metadata.uid())
+    }
+
+    /// Where the configuration is.
+    #[must_use]
+    pub fn configuration(&self) -> Paths {
+        Paths::under(&self.root)
     }
 
     /// Whether the login socket is there and is one.

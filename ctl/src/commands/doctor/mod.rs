@@ -2,6 +2,7 @@
 
 mod checks;
 mod host;
+mod lockdown;
 mod pam;
 
 use std::path::Path;
@@ -22,8 +23,9 @@ use crate::{
 /// Look for ways into this host that a lock does not cover
 ///
 /// Checks that the account stack of every PAM service runs pam_lockdown.so and heeds it, that the module is installed,
-/// that sshd uses PAM, that the daemon answers, that the deny records agree with its store, and that the login socket is
-/// there. Each finding comes with what mends it. Run it as root: some checks need it.
+/// that sshd uses PAM, that the daemon answers, that the deny records agree with its store, that the login socket is there,
+/// and that the hooks of a lockdown can be run and trusted. Each finding comes with what mends it. Run it as root: some
+/// checks need it.
 ///
 /// Exits with 1 if a finding is an error. With --json, prints an array of {"check", "level", "message", "mend" if there
 /// is something to mend}; "level" is "ok", "skipped", "warning" or "error".
@@ -82,6 +84,8 @@ pub async fn run(_args: &Args, context: &mut Context) -> Result<(), Failure> {
     findings.push(checks::sshd(&host).await);
     findings.extend(checks::daemon().await);
     findings.push(checks::login_socket(&host));
+    findings.extend(lockdown::hooks(&host));
+    findings.push(lockdown::self_service(&host));
     conclude(&findings, context)
 }
 
