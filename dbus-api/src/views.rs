@@ -220,8 +220,8 @@ pub struct Restored {
     pub user: String,
     /// Everything that was wanted is done.
     pub success: bool,
-    /// What could not be put back, and what to do about it; absent on success. The account is not left half open: it
-    /// stays locked down then.
+    /// What could not be put back, and what to do about it; absent on success. It says so if the account stays locked down
+    /// for that: only what can wait until after is put back once the lock is lifted.
     pub error: Option<String>,
     /// What was put back: `shadow`, `linger`, the path of a file, the name of a unit.
     pub put_back: Vec<String>,

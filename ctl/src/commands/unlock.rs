@@ -1,7 +1,7 @@
 //! `lockdownctl unlock`
 
 use lockdown_dbus_api::{
-    Error, options,
+    options,
     views::{Account, Lock},
 };
 
@@ -52,28 +52,8 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let options = options::Unlock { reason: args.reason.clone(), owner: None };
     let client = Client::connect().await?;
     let users = target::distinct(&args.users);
-    let rows = batch::call(&client, &users, async |user| unlock(&client, user, &options).await).await;
+    let rows = batch::call(&client, &users, async |user| client.unlock_account(user, &options).await).await;
     batch::conclude(rows, context, text)
-}
-
-async fn unlock(client: &Client, user: &str, options: &options::Unlock) -> Result<Account, Failure> {
-    match client.unlock_account(user, options).await {
-        // The daemon names whose locks stand. To find out how they are lifted, nobody is asked for a password again.
-        Err(Failure::Call(Error::NotLocked(message))) if !client.asks() => {
-            let standing =
-                client.account(user).await.map_or_else(|_| String::new(), |account| remedies(&account));
-            Err(Failure::Call(Error::NotLocked(message + &standing)))
-        }
-        answer => answer,
-    }
-}
-
-/// How each of the locks is lifted, to go on with after a message.
-fn remedies(account: &Account) -> String {
-    let mut remedies: Vec<_> =
-        account.locks.iter().map(|lock| views::remedy(&lock.owner, &account.name)).collect();
-    remedies.dedup();
-    if remedies.is_empty() { String::new() } else { format!(": {}", remedies.join("; ")) }
 }
 
 fn text(rows: &[Row], show: &Show) -> String {

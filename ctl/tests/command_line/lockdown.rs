@@ -373,11 +373,3 @@ fn who_gives_up_sees_again_what_they_type() {
     assert!(terminal.echoes());
     assert_eq!(bus.calls(), Vec::<String>::new());
 }
-
-#[test]
-fn a_lock_that_a_lockdown_set_is_not_lifted_by_unlock() {
-    let bus = Bus::with_manager();
-    let outcome = bus.run(&["unlock", "bob"]);
-    assert_eq!(outcome.code, Some(1));
-    assert!(outcome.stderr.ends_with("locked by lockdown: `lockdownctl restore bob`\n"), "{outcome:?}");
-}

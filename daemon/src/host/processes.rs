@@ -69,6 +69,12 @@ pub fn of_account(uid: u32, name: &str) -> Target {
 }
 
 impl Target {
+    /// Whether a process lies in the account's slice.
+    #[must_use]
+    pub fn is_in_slice(&self, process: &Facts) -> bool {
+        matches!(self, Self::Account { uid, .. } if is_below(&process.cgroup, &slice_of(*uid)))
+    }
+
     /// By what a process belongs here; `None` if it does not.
     #[must_use]
     pub fn claim(&self, process: &Facts) -> Option<Claim> {
@@ -77,7 +83,7 @@ impl Target {
             Self::Account { uid, name, subordinate } => {
                 let is_subordinate = |uid: &u32| subordinate.iter().any(|range| range.contains(uid));
                 if process.loginuid == *uid
-                    || is_below(&process.cgroup, &slice_of(*uid))
+                    || self.is_in_slice(process)
                     || process.uids.iter().any(is_subordinate)
                 {
                     Some(Claim::Surely)

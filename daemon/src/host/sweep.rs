@@ -92,8 +92,7 @@ impl<'b> AccountSweep<'b> {
         let slice = Slice::of(self.uid);
         self.frozen = Some(slice.freeze());
         self.sweep.pass().await;
-        // What is spared may lie in the slice.
-        if self.sweep.outcome.spared.is_empty() {
+        if !self.sweep.spares_in_slice {
             slice.kill();
         }
     }
@@ -104,7 +103,7 @@ impl<'b> AccountSweep<'b> {
         self.sweep.until_clean().await;
         // What follows needs the slice thawed.
         self.frozen = None;
-        if self.sweep.outcome.spared.is_empty() {
+        if !self.sweep.spares_in_slice {
             self.clear_the_books().await;
         }
         self.sweep.until_clean().await;
@@ -130,6 +129,8 @@ struct Sweep<'b> {
     began: Moment,
     deadline: Instant,
     seen: BTreeSet<u32>,
+    // Something that is spared lies in the account's slice, which then cannot end whole.
+    spares_in_slice: bool,
     outcome: Outcome,
 }
 
@@ -142,6 +143,7 @@ impl<'b> Sweep<'b> {
             began: Moment::now(),
             deadline: Instant::now() + limit,
             seen: BTreeSet::new(),
+            spares_in_slice: false,
             outcome: Outcome::default(),
         }
     }
@@ -178,6 +180,7 @@ impl<'b> Sweep<'b> {
                 self.outcome.processes += 1;
             }
         }
+        self.spares_in_slice = spared.iter().any(|process| self.target.is_in_slice(process));
         self.outcome.spared = spared.iter().map(named).collect();
         self.outcome.contained = contained.iter().map(named).collect();
         self.stop_services(&found).await;

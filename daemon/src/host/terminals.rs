@@ -17,10 +17,11 @@ use lockdown_enforcement::escape::escape;
 const PSEUDO: std::ops::Range<i32> = 136..144;
 
 /// Writes the text on every terminal that a process of the account has as its controlling one and that belongs to the
-/// account. A terminal that takes nothing is left out. Control characters show as their numbers.
-pub fn write_to_all(uid: u32, text: &str) {
+/// account, but for `except` (`pts/3`). A terminal that takes nothing is left out. Control characters show as their numbers.
+pub fn write_to_all(uid: u32, text: &str, except: Option<&str>) {
     let text = fit_for_terminal(text);
-    for (device, path) in terminals(uid) {
+    let except = except.map(|name| Path::new("/dev").join(name));
+    for (device, path) in terminals(uid).into_iter().filter(|(_, path)| Some(path) != except.as_ref()) {
         match write_to(&path, device, uid, &text) {
             Ok(()) => {}
             Err(error) => tracing::debug!("{} was not told: {error}", escape(&path.display().to_string())),

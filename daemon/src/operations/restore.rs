@@ -134,7 +134,7 @@ pub async fn restore(
         start_again(core, account, &kept, &mut restored, &mut started, &mut problems).await;
     }
     forget(core, started).await?;
-    finish(core, account, &lockdown, restored, problems).await
+    finish(core, account, &lockdown, restored, problems, way == Way::Undo).await
 }
 
 /// The lockdown was taken back before; what it left in quarantine may be wanted now.
@@ -166,7 +166,7 @@ async fn put_back_later(
             change.record(event)
         })
         .await?;
-    finish(core, account, lockdown, restored, problems).await
+    finish(core, account, lockdown, restored, problems, false).await
 }
 
 async fn finish(
@@ -175,6 +175,7 @@ async fn finish(
     lockdown: &Lockdown,
     mut restored: views::Restored,
     problems: Vec<String>,
+    was_false_alarm: bool,
 ) -> Result<views::Restored, Error> {
     restored.success = problems.is_empty();
     restored.error = (!problems.is_empty()).then(|| problems.join("; "));
@@ -188,7 +189,9 @@ async fn finish(
             Prior::Shadow(_) => None,
         })
         .collect();
-    restored.review = review::review(core, account, lockdown).await;
+    if !was_false_alarm {
+        restored.review.extend(review::review(core, account, lockdown).await);
+    }
     Ok(restored)
 }
 
@@ -249,10 +252,13 @@ async fn set_password(
         }
         Way::RecoveryCode => Some(shadow_utils::set_recovery_code(name).await.map_err(failed)?),
     };
-    if lockdown.wanted.actions.deactivate
-        && let Some((_, state)) = before
-    {
-        shadow_utils::lift_expiry(name, state).await.map_err(failed)?;
+    if lockdown.wanted.actions.deactivate {
+        let now = shadow_utils::state_of(name).map_err(|error| Error::Failed(error.to_string()))?;
+        // Kept no more: which expiry the account had is unknown, but the lockdown's own has to go.
+        let none = now.map(|now| ShadowState { expires: String::new(), ..now });
+        if let Some(state) = before.map(|(_, state)| state).or(none.as_ref()) {
+            shadow_utils::lift_expiry(name, state).await.map_err(failed)?;
+        }
     }
     Ok(code)
 }
@@ -313,8 +319,10 @@ async fn start_again(
             Prior::Linger => ("linger", logind::set_linger(&core.bus, account.uid, true).await),
             // A transient unit is gone for good when it stops.
             Prior::Unit(unit) if !units::exists(&core.bus, unit).await => {
-                problems
-                    .push(format!("{} was a transient unit: start it anew if it is wanted", escape(unit)));
+                restored.review.push(format!(
+                    "{} was transient, and is gone: start it anew if it is wanted",
+                    escape(unit)
+                ));
                 done.push(*row);
                 continue;
             }

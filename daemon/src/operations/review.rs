@@ -1,6 +1,11 @@
 //! What a user should look at who gets an account back: what an intruder may have left in it.
 
-use std::{os::unix::fs::MetadataExt, path::PathBuf, time::Duration};
+use std::{
+    fs::Metadata,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use crate::{
     core::Core,
@@ -54,12 +59,22 @@ fn changed_files(account: &Account, since: i64) -> Vec<String> {
             .filter_map(|(place, what)| {
                 let path: PathBuf = home.join(place);
                 let metadata = std::fs::symlink_metadata(&path).ok()?;
-                (metadata.mtime() >= since || metadata.ctime() >= since)
+                let lately = metadata.mtime() >= since || metadata.ctime() >= since;
+                (lately && !is_as_delivered(&path, place, &metadata))
                     .then(|| format!("{}: {what}, and changed lately", path.display()))
             })
             .collect()
     });
     changed.unwrap_or_default()
+}
+
+/// Whether it still is what useradd(8) put there.
+fn is_as_delivered(path: &Path, place: &str, metadata: &Metadata) -> bool {
+    let skeleton = Path::new("/etc/skel").join(place);
+    // A few kilobytes at most; compared by size before anything large is read.
+    metadata.is_file()
+        && std::fs::metadata(&skeleton).is_ok_and(|skeleton| skeleton.len() == metadata.len())
+        && std::fs::read(path).ok() == std::fs::read(skeleton).ok()
 }
 
 /// What the lockdown reported last and left where it was.

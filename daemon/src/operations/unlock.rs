@@ -71,8 +71,10 @@ fn nothing_to_lift(name: &str, left: &[Lock]) -> Error {
         return Error::NotLocked(format!("{name} is not locked"));
     }
     let owners: Vec<String> = left.iter().map(|lock| lock.terms.owner.to_string()).collect();
-    Error::NotLocked(format!(
-        "{name} has no lock that this lifts; locked by {}: lift it where it was placed",
-        owners.join(", ")
-    ))
+    let remedy = if left.iter().any(|lock| lock.terms.owner.is_of_lockdown()) {
+        format!("`lockdownctl restore {name}` takes a lockdown back")
+    } else {
+        "lift it where it was placed".to_owned()
+    };
+    Error::NotLocked(format!("{name} has no lock that this lifts; locked by {}: {remedy}", owners.join(", ")))
 }

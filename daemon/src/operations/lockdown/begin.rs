@@ -42,7 +42,7 @@ pub async fn begin(
                 if order.wanted.actions.deactivate {
                     let lock = locks::put(change, id, account.uid, &terms(&order), now)?;
                     event.target = format!("lock:{}", lock.id);
-                    event.owner = order.owner.to_string();
+                    event.owner = order.owner().to_string();
                     locks.push((account.name.clone(), lock));
                 }
                 begun.push(if order.wanted.actions.are_all_off() {
@@ -81,7 +81,7 @@ fn event(order: &Order, account: &str) -> Event {
 
 fn terms(order: &Order) -> NewLock {
     NewLock {
-        owner: order.owner.clone(),
+        owner: order.owner(),
         reason: order.reason.clone(),
         message: order.message.clone(),
         created_by: order.caller.name.clone(),

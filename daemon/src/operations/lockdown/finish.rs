@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use lockdown_enforcement::escape::escape;
 
-use super::{secure::secure, watcher::Watcher};
+use super::{order::Spared, secure::secure, watcher::Watcher};
 use crate::{
     core::Core,
     domain::account::Account,
@@ -33,22 +33,22 @@ pub async fn take_up(core: &Arc<Core>) -> Result<(), StoreError> {
         core.store.read(|connection| lockdowns::unfinished(connection).map_err(StoreError::from)).await?;
     for lockdown in unfinished {
         tracing::warn!("the lockdown of {} was interrupted and is finished now", escape(&lockdown.account));
-        start(core, lockdown, Vec::new(), Duration::ZERO);
+        start(core, lockdown, Spared::default(), Duration::ZERO);
     }
     Ok(())
 }
 
-/// Tries again later, again and again. What is marked in `spared` goes on for as long as the caller's terminal does.
-pub fn later(core: &Arc<Core>, lockdown: Lockdown, spared: Vec<Mark>) {
+/// Tries again later, again and again. What is spared goes on for as long as the caller's terminal does.
+pub fn later(core: &Arc<Core>, lockdown: Lockdown, spared: Spared) {
     start(core, lockdown, spared, PAUSES[0]);
 }
 
-fn start(core: &Arc<Core>, lockdown: Lockdown, spared: Vec<Mark>, first: Duration) {
+fn start(core: &Arc<Core>, lockdown: Lockdown, spared: Spared, first: Duration) {
     let Some(place) = core.take_up(lockdown.id) else { return };
     let core = Arc::clone(core);
     tokio::spawn(async move {
         let _place = place;
-        let terminal = terminal_of(&lockdown, &spared);
+        let terminal = terminal_of(&lockdown, &spared.marks);
         let pauses =
             std::iter::once(first).chain(PAUSES.into_iter().skip(1)).chain(std::iter::repeat(PAUSES[4]));
         for pause in pauses {
@@ -58,10 +58,9 @@ fn start(core: &Arc<Core>, lockdown: Lockdown, spared: Vec<Mark>, first: Duratio
                 Ok(Some(account)) => account,
                 _ => Account::without_nss(lockdown.account.clone(), lockdown.uid),
             };
-            let spared =
-                if terminal.iter().any(|mark| mark.is_alive()) { spared.clone() } else { Vec::new() };
+            let spared = if terminal.iter().any(Mark::is_alive) { spared.clone() } else { Spared::default() };
             let watcher = Watcher::nobody(&core, &account);
-            if secure(&core, &lockdown, &account, &watcher, spared).await.is_complete() {
+            if secure(&core, &lockdown, &account, &watcher, &spared).await.is_complete() {
                 return;
             }
         }

@@ -107,8 +107,10 @@ pub async fn lockdown_self(
     let lockdown = begin(core, &order, vec![account.clone()]).await?.pop().flatten();
     drop(deciding);
     Watcher::new(core, &order.caller, &account).report("completion", &order.message);
-    let (uid, text) = (account.uid, order.message.clone());
-    if let Err(error) = tokio::task::spawn_blocking(move || terminals::write_to_all(uid, &text)).await {
+    let (uid, text, own) = (account.uid, order.message.clone(), caller.tty.clone());
+    // The caller's own terminal has it from the caller.
+    let told = tokio::task::spawn_blocking(move || terminals::write_to_all(uid, &text, own.as_deref()));
+    if let Err(error) = told.await {
         tracing::warn!("the terminals of {} could not be told: {error}", escape(&account.name));
     }
     tokio::time::sleep(LAST_WORDS).await;
@@ -157,8 +159,8 @@ async fn carry_out(
 ) -> views::LockdownResult {
     let Some(lockdown) = lockdown else { return result::nothing_wanted(&account) };
     let watcher = Watcher::new(core, &order.caller, &account);
-    let spared = if order.is_own() { Vec::new() } else { order.caller.lineage() };
-    let secured = secure(core, &lockdown, &account, &watcher, spared.clone()).await;
+    let spared = order.spared();
+    let secured = secure(core, &lockdown, &account, &watcher, &spared).await;
     if !secured.is_complete() {
         finish::later(core, lockdown, spared);
     }

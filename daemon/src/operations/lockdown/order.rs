@@ -11,15 +11,36 @@ use crate::{
         lock::Owner,
         lockdown::{Actions, Suspects, Wanted},
     },
+    host::processes::Mark,
 };
+
+/// Who gives an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// An operator.
+    Operator,
+    /// The account's own user.
+    User,
+    /// A line of pam.d, in the middle of a login.
+    LoginPath,
+}
+
+/// Processes that a lockdown goes round, though they are the account's.
+#[derive(Clone, Debug, Default)]
+pub struct Spared {
+    /// They and what they descend from.
+    pub marks: Vec<Mark>,
+    /// They are a login that is about to fail by itself, as with a wrong password; otherwise a terminal, which goes on.
+    pub is_failing_login: bool,
+}
 
 /// An order to lock accounts down.
 #[derive(Clone, Debug)]
 pub struct Order {
     /// Who gives it.
     pub caller: Caller,
-    /// Owner of the lock.
-    pub owner: Owner,
+    /// Who that is.
+    pub by: By,
     /// Why.
     pub reason: String,
     /// What the user is told at a login.
@@ -65,7 +86,7 @@ impl Order {
         }
         Ok(Self {
             caller: caller.clone(),
-            owner: Owner::Lockdown,
+            by: By::Operator,
             reason: given(options.reason)?,
             message: options.message.or_else(|| settings.lock.message.clone()).unwrap_or_default(),
             wanted: Wanted { actions, suspects },
@@ -92,7 +113,7 @@ impl Order {
         })?;
         Ok(Self {
             caller: caller.clone(),
-            owner: Owner::SelfService,
+            by: By::User,
             reason: given(options.reason)?,
             message,
             wanted: Wanted { actions: defaults(settings), suspects: Suspects::Report },
@@ -113,7 +134,7 @@ impl Order {
         };
         Self {
             caller,
-            owner: Owner::Lockdown,
+            by: By::LoginPath,
             reason: format!("trigger=lockdown was reached in the PAM service {}", report.service),
             message: settings.lock.message.clone().unwrap_or_default(),
             wanted: Wanted { actions: defaults(settings), suspects: Suspects::Report },
@@ -122,10 +143,23 @@ impl Order {
         }
     }
 
-    /// The user locks their own account down.
+    /// Owner of its lock.
     #[must_use]
-    pub fn is_own(&self) -> bool {
-        self.owner == Owner::SelfService
+    pub fn owner(&self) -> Owner {
+        match self.by {
+            By::Operator | By::LoginPath => Owner::Lockdown,
+            By::User => Owner::SelfService,
+        }
+    }
+
+    /// What it goes round: whoever locks others down goes on, and an attempt to log in is not to look cut off.
+    #[must_use]
+    pub fn spared(&self) -> Spared {
+        match self.by {
+            By::User => Spared::default(),
+            By::Operator => Spared { marks: self.caller.lineage(), is_failing_login: false },
+            By::LoginPath => Spared { marks: self.caller.lineage(), is_failing_login: true },
+        }
     }
 
     /// What was asked for, for the audit trail.
@@ -240,6 +274,6 @@ mod tests {
         settings.self_service.phone = Some("555-0123".into());
         let order = of(&settings).unwrap();
         assert_eq!(order.message, "Call the help desk.\n555-0123");
-        assert!(order.is_own());
+        assert_eq!(order.owner(), Owner::SelfService);
     }
 }

@@ -12,6 +12,7 @@ use lockdown_enforcement::escape::escape;
 
 use super::{
     follow::{self, Followed},
+    order::Spared,
     revoke::{self, Revoked},
     starters::{self, Stopped},
     watcher::Watcher,
@@ -24,9 +25,7 @@ use crate::{
         lockdown::{ActionOutcome, Actions},
     },
     host::{
-        clock, hooks,
-        processes::Mark,
-        shadow_utils,
+        clock, hooks, shadow_utils,
         sweep::{self, AccountSweep},
     },
     operations::{prior, sessions},
@@ -98,7 +97,7 @@ pub async fn secure(
     lockdown: &Lockdown,
     account: &Account,
     watcher: &Watcher<'_>,
-    spared: Vec<Mark>,
+    spared: &Spared,
 ) -> Secured {
     let _alone = core.alone_with(account.uid).await;
     let wanted = lockdown.wanted;
@@ -107,7 +106,7 @@ pub async fn secure(
 
     // Before its files are taken away: whose keys they are decides whose sessions end.
     let limit = core.settings().sessions.end_timeout;
-    let mut sweep = AccountSweep::new(&core.bus, account.uid, &account.name, spared.clone(), limit);
+    let mut sweep = AccountSweep::new(&core.bus, account.uid, &account.name, spared.marks.clone(), limit);
     if actions.end_sessions {
         watcher.begun("end_sessions");
         sweep.strike().await;
@@ -122,14 +121,15 @@ pub async fn secure(
         // What was made while something still ran.
         revoked.add(revoke::revoke(core, lockdown.id, account).await);
     }
-    let end_sessions = if actions.end_sessions { ended(&outcome, &stopped) } else { ActionOutcome::Off };
+    let end_sessions =
+        if actions.end_sessions { ended(&outcome, &stopped, spared) } else { ActionOutcome::Off };
     watcher.report("end_sessions", &end_sessions.to_string());
     let mut sweep = outcome;
     sweep.units = stopped.units.into_iter().chain(sweep.units).collect::<BTreeSet<_>>().into_iter().collect();
 
     watcher.begun("follow_keys");
     let (followed, hooks) = tokio::join!(
-        follow::follow(core, lockdown, account, &revoked.fingerprints, &spared),
+        follow::follow(core, lockdown, account, &revoked.fingerprints, &spared.marks),
         run_hooks(core, lockdown, account),
     );
     watcher.report("follow_keys", "done");
@@ -232,12 +232,12 @@ async fn run_hooks(
     hooks::run_all(Path::new(HOOKS), &input, core.settings().lockdown.hook_timeout).await
 }
 
-fn ended(outcome: &sweep::Outcome, stopped: &Stopped) -> ActionOutcome {
+fn ended(outcome: &sweep::Outcome, stopped: &Stopped, spared: &Spared) -> ActionOutcome {
     let mut problems = stopped.problems.clone();
     if !outcome.survivors.is_empty() {
         problems.push(format!("still running: {}", outcome.survivors.join(", ")));
     }
-    if !outcome.spared.is_empty() {
+    if !outcome.spared.is_empty() && !spared.is_failing_login {
         let spared = outcome.spared.join(", ");
         problems.push(format!("your own terminal runs in {spared}: leave it, and it ends"));
     }
