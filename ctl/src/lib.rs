@@ -13,6 +13,7 @@ pub mod exit;
 pub mod moment;
 pub mod output;
 pub mod remote;
+pub mod shell;
 pub mod target;
 pub mod terminal;
 

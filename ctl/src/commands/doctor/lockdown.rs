@@ -13,7 +13,7 @@ use super::{
     Finding, Level,
     host::{HOOKS, Host, Program},
 };
-use crate::remote::quote;
+use crate::shell::quote;
 
 const CHECK: &str = "hooks";
 const SELF_SERVICE: &str = "self-service";
