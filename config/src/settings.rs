@@ -80,7 +80,7 @@ settings! {
         /// Allowed: a duration from 1m to 30d.
         recovery_code_lifetime: Duration = DAY => Period { min: MINUTE, max: 30 * DAY };
 
-        /// How long each hook in /etc/lockdown/revoke.d may take.
+        /// How long the hooks in /etc/lockdown/revoke.d may take.
         /// Allowed: a duration from 1s to 10m.
         hook_timeout: Duration = 30 * SECOND => Period { min: SECOND, max: 10 * MINUTE };
     }

@@ -159,7 +159,7 @@ pub struct LockdownResult {
     pub survivors: Vec<String>,
     /// Units that ran or would have run as the account and were stopped.
     pub units_stopped: Vec<String>,
-    /// Tokens taken away, by kind: `authorized_keys` (files), `crontabs`, `at_jobs`, `sudo_tickets`, ….
+    /// Tokens taken away, by kind: `authorized_keys` (keys), `crontabs`, `at_jobs`, `sudo_tickets`, ….
     pub tokens: HashMap<String, u32>,
     /// Outcome of each hook of `/etc/lockdown/revoke.d`, by its name: `done`, or `failed: ` and why.
     pub hooks: HashMap<String, String>,

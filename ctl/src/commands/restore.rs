@@ -13,7 +13,7 @@ use crate::{
     exit::Failure,
     output::{
         Show, json,
-        table::{Colour, coloured, paint},
+        table::{Colour, Table, coloured, paint},
         text::escape,
         views::{lock_end, property_list, remedy},
     },
@@ -29,8 +29,8 @@ use crate::{
 /// given; an account of a directory has its password there and needs none. Keys and jobs stay in quarantine unless
 /// --tokens says otherwise, now or in a later call. It prints what the user should look at.
 ///
-/// With --undo, everything is put back as it was before the lockdown: for a false alarm. What is needed for it is kept
-/// for a time that is configured (lockdown.undo_window, seven days if nothing is configured).
+/// With --undo, everything that was kept is put back as it was before the lockdown: for a false alarm. What --undo and
+/// --tokens need is kept for a time that is configured (lockdown.undo_window, seven days if nothing is configured).
 ///
 /// With --json, prints an object; a recovery code is in "recovery_code".
 #[derive(clap::Args, Debug, PartialEq)]
@@ -95,6 +95,9 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     }
     let client = Client::connect().await?;
     let mut terminal = if asks { Terminal::of_process()? } else { None };
+    if terminal.is_some() && args.tokens && is_restored(&args.user, &client).await? {
+        terminal = None;
+    }
     let password = match &mut terminal {
         Some(terminal) => ask(&args.user, terminal).await?,
         None => piped,
@@ -114,6 +117,12 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     }
     let error = restored.error.unwrap_or_else(|| "failed, and the daemon does not say why".to_owned());
     Err(Failure::Incomplete(error))
+}
+
+/// Whether no lockdown stands any more: what an earlier call left in quarantine comes back without a new password.
+async fn is_restored(user: &str, client: &Client) -> Result<bool, Failure> {
+    let previews = client.preview_lockdown(&[user.to_owned()]).await?;
+    Ok(!previews.iter().any(|preview| preview.locked_down))
 }
 
 async fn ask(user: &str, terminal: &mut Terminal) -> Result<Option<String>, Failure> {
@@ -176,9 +185,11 @@ fn text(restored: &Restored, show: &Show) -> String {
     let mut text = paint(&title, show) + "\n" + &property_list(rows, show);
     if !restored.review.is_empty() {
         text.push_str(&format!("\n{user} should look at\n"));
+        let mut list = Table::bare();
         for line in &restored.review {
-            text.push_str(&format!("  - {}\n", escape(line)));
+            list.row(["  -".to_owned(), escape(line)]);
         }
+        text.push_str(&list.render(show));
     }
     text
 }

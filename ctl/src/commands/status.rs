@@ -152,10 +152,13 @@ fn account_text(account: &Account, sessions: &[Session], show: &Show) -> String 
             ("Ends", views::lock_end(lock.expires_at, show)),
             ("Set", format!("{} by {}", time::when(lock.created_at, show), escape(&lock.created_by))),
         ];
-        let texts = [("Reason", &lock.reason), ("Message", &lock.message)];
-        rows.extend(
-            texts.into_iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| (name, escape(text))),
-        );
+        if !lock.reason.is_empty() {
+            rows.push(("Reason", escape(&lock.reason)));
+        }
+        if !lock.message.is_empty() {
+            // As the user sees it.
+            rows.push(("Message", lock.message.lines().map(escape).collect::<Vec<_>>().join("\n")));
+        }
         text.push_str(&views::property_list(rows, show));
     }
     text.push_str("\nSessions\n");
@@ -180,7 +183,12 @@ mod tests {
             deactivated: true,
             locked_until: Some(0),
             password_usable: false,
-            locks: vec![Lock { owner: "lockdown".into(), expires_at: 0, ..alice().locks.remove(0) }],
+            locks: vec![Lock {
+                owner: "lockdown".into(),
+                expires_at: 0,
+                message: "Call the help desk:\n555-0100\r".into(),
+                ..alice().locks.remove(0)
+            }],
             ..alice()
         };
         insta::assert_snapshot!("status-locked-down", account_text(&deactivated, &[], &show()));

@@ -49,8 +49,9 @@ pub fn results(results: &[LockdownResult], show: &Show) -> String {
             (false, false) => coloured("incomplete", Colour::Red),
         };
         let note = match &result.error {
-            Some(error) => escape(error),
-            None => ended(result.sessions_ended, result.processes_ended),
+            Some(error) if result.actions.is_empty() => escape(error),
+            // What failed is said once, on stderr.
+            _ => ended(result.sessions_ended, result.processes_ended),
         };
         let [deactivate, password, sessions, tokens] =
             ["deactivate", "unusable_password", "end_sessions", "revoke_tokens"]

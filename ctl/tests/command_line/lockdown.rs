@@ -360,6 +360,19 @@ fn an_account_of_a_directory_needs_no_password() {
 }
 
 #[test]
+fn tokens_of_an_account_that_is_restored_already_need_no_password() {
+    let bus = Bus::with_manager();
+    let mut terminal = on_terminal(&bus, &["restore", "alice", "--tokens"]);
+    assert_eq!(terminal.end().0, Some(0));
+    assert_eq!(bus.calls(), ["PreviewLockdown alice", "Restore alice tokens=true"]);
+    let mut terminal = on_terminal(&bus, &["restore", "bob", "--tokens"]);
+    terminal.expect("New password of bob (empty: leave it as it is): ");
+    terminal.type_in("\n");
+    assert_eq!(terminal.end().0, Some(0));
+    assert_eq!(bus.calls(), ["PreviewLockdown bob", "Restore bob tokens=true"]);
+}
+
+#[test]
 fn who_gives_up_sees_again_what_they_type() {
     let bus = Bus::with_manager();
     let mut terminal = on_terminal(&bus, &["restore", "alice"]);

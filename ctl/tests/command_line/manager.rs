@@ -218,6 +218,7 @@ impl Manager {
                 keys: 3,
                 sessions: 2,
                 processes: 14,
+                locked_down: user == "bob",
                 ..LockdownPreview::default()
             },
             Err(error) => LockdownPreview {

@@ -58,8 +58,8 @@ pub(super) async fn ask_about_oneself(
     let user = format!("uid:{}", geteuid().as_raw());
     let name = terminal.unless_interrupted(UNCHANGED, client.account(&user)).await?.name;
     terminal.say(&format!(
-        "This locks your own account down, {}: your sessions end, this one too, and you cannot log in until somebody \
-         restores the account.\n\n",
+        "This locks your own account down, {}: your sessions end, this one too,\n\
+         and you cannot log in until somebody restores the account.\n\n",
         escape(&name)
     ));
     let reason = ask_reason(args, terminal).await?;

@@ -29,10 +29,10 @@ const COMPLETION: &str = "completion";
 
 /// Lock compromised accounts down
 ///
-/// Deactivates the accounts: they are locked until they are restored, also for what does not ask PAM. Makes their
-/// passwords unusable, ends everything they run, and takes away what would let somebody act as them without signing in:
-/// authorized keys, tickets of sudo and Kerberos, jobs of cron and at. What was taken away is kept for `lockdownctl restore`.
-/// The configuration can switch each of the four off, and so do the options. Then it follows the accounts' keys into other
+/// Deactivates the accounts: they are locked until they are restored, and have expired for what goes by shadow(5) instead
+/// of PAM. Makes their passwords unusable, ends everything they run, and takes away what would let somebody act as them
+/// without signing in: authorized keys, tickets of sudo and Kerberos, jobs of cron and at. Passwords, keys and jobs are kept
+/// for `lockdownctl restore`. The configuration can switch each of the four off, and so can the options. Then it follows the accounts' keys into other
 /// accounts, and names units that they may have had systemd start as root.
 ///
 /// On a terminal it shows what each account has, asks why, and asks for confirmation: with one account for its name, with
