@@ -94,9 +94,14 @@ on_releases!([bookworm, trixie, trixie_broker]
             ".ListEvents method a{sv} aa{sv}",
             ".ListSessions method a{sv} aa{sv}",
             ".LockAccount method sa{sv} a{sv}",
+            ".Lockdown method asa{sv} aa{sv}",
+            ".LockdownSelf method a{sv} a{sv}",
+            ".Restore method sa{sv} a{sv}",
             ".SetExpiry method sx -",
             ".UnlockAccount method sa{sv} a{sv}",
             ".AccountLocked signal sa{sv} -",
+            ".AccountRestored signal sa{sv} -",
+            ".LockdownTriggered signal sa{sv} -",
             ".LockedAccounts property u",
         ] {
             let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -167,6 +172,10 @@ on_releases!([bookworm, trixie, trixie_broker]
         }
         call(host, "SetExpiry", &["sx", "bob", &seconds_from_now(1)]).ok();
         monitor.wait_for("Member=AccountExpired");
+        call(host, "Lockdown", &["asa{sv}", "1", "alice", "1", "reason", "s", "test"]).ok();
+        monitor.wait_for("Member=LockdownTriggered");
+        call(host, "Restore", &["sa{sv}", "alice", "1", "undo", "b", "true"]).ok();
+        monitor.wait_for("Member=AccountRestored");
         // Everybody on the bus hears signals: they carry no reason and no message.
         assert!(!["\"reason\"", "\"message\""].iter().any(|key| monitor.screen().contains(key)), "{}", monitor.screen());
     }

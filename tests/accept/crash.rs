@@ -251,3 +251,16 @@ on_each_release!(
         check(host, "alice").ok();
     }
 );
+
+on_each_release!(
+    /// PID 1 would wait for ever for what it starts in a frozen slice.
+    fn a_slice_that_a_killed_daemon_left_frozen_thaws(host: &Host) {
+        let alice = host.ssh_session("alice");
+        let frozen = "/sys/fs/cgroup/user.slice/user-1000.slice/cgroup.freeze";
+        host.run(&["systemctl", "stop", "lockdownd.socket", "lockdownd.service"]).ok();
+        host.sh(&format!("echo 1 > {frozen}")).ok();
+        host.run(&["systemctl", "start", "lockdownd"]).ok();
+        assert_eq!(host.read(frozen), "0\n");
+        alice.ask("id -un").ok().says("alice");
+    }
+);

@@ -84,6 +84,14 @@ on_each_release!(
         host.run(&["su", "dora", "-c", "true"]).fails().says("Ask the directory's people.");
         assert_eq!(host.ask_lockdown(&["status", "uid:5000"])["name"], "dora");
 
+        // Locked down, it has no password here that could be made unusable, which is no failure.
+        let result = host.lock_down_wholly("dora");
+        assert_eq!(result["actions"]["unusable_password"], "not local", "{result:#}");
+        assert_eq!(result["actions"]["deactivate"], "done", "{result:#}");
+        host.lockdownctl(&["restore", "dora", "--recovery-code"]).code(2).says("in a directory");
+        host.undo("dora");
+        assert_eq!(comes_in(), [false; 3], "the operator's lock stands");
+
         // The directory goes away: the lock stands, can be seen, and can be lifted by what the store knows.
         host.run(&["sed", "-i", "s/^passwd:.*/passwd: files/", "/etc/nsswitch.conf"]).ok();
         host.lockdownctl(&["accounts", "--locked"]).ok().says("dora");

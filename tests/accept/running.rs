@@ -14,17 +14,6 @@ fn runs(host: &Host, command: &str) -> bool {
     host.run(&["pgrep", "--full", &format!("^(/[a-z/]*/)?{command}$")]).succeeded()
 }
 
-/// Everything that is hers by uid, loginuid or control group, one a line.
-fn hers(host: &Host) -> String {
-    host.sh("
-        pgrep --uid 1000 --list-full || true
-        grep --files-with-matches --line-regexp 1000 /proc/[0-9]*/loginuid 2>/dev/null || true
-        find /sys/fs/cgroup/user.slice/user-1000.slice -name cgroup.procs -exec cat {} + 2>/dev/null || true
-    ")
-        .ok()
-        .stdout
-}
-
 /// What alice leaves running, by each of the ways that outlive a session or a uid.
 fn leave_running(host: &Host, alice: &Session) -> Vec<&'static str> {
     let quiet = "</dev/null >/dev/null 2>&1";
@@ -99,7 +88,7 @@ on_releases!([bookworm, trixie, trixie_broker]
         let sessions = host.sessions_of("alice").len();
 
         let locked = host.ask_lockdown(&["lock", "alice", "--reason", "test"]);
-        assert_eq!(hers(host), "", "after the lock has returned:\n{locked:#}");
+        assert_eq!(host.belongings_of(1000), "", "after the lock has returned:\n{locked:#}");
         for command in left {
             assert!(!runs(host, command), "{command} goes on:\n{locked:#}");
         }
@@ -119,7 +108,7 @@ on_releases!([bookworm, trixie, trixie_broker]
         host.ssh("alice").arg(SHARED).run("true").code(255);
         host.run(&["systemctl", "is-active", "hers"]).fails();
         // Nothing starts anew.
-        stays(A_WHILE, || hers(host).is_empty());
+        stays(A_WHILE, || host.belongings_of(1000).is_empty());
         eventually(SOON, || host.sessions_of("alice").is_empty());
 
         for command in ["sleep 8001", "sleep 8002", "sleep 8003"] {
@@ -159,24 +148,38 @@ on_each_release!(
     }
 );
 
+/// Starts three of alice's: in her slice, in a service, and where no control group of hers gets hold of it.
+fn run_away(host: &Host) {
+    host.ssh_session("alice").ask(&runaway("slice")).ok();
+    let service =
+        ["systemd-run", "--quiet", "--uid=alice", "--property=TasksMax=50", "--property=Restart=always"];
+    host.run(&[&service[..], &["--remain-after-exit", "sh", "-c", &runaway("service")]].concat()).ok();
+    let bob = host.ssh("bob").key("/home/bob/.ssh/id_ed25519").open();
+    bob.ask(&format!("sudo -n -u alice {}", runaway("sudo"))).ok();
+    for name in ["slice", "service", "sudo"] {
+        eventually(SOON, || host.run(&["test", "-e", &format!("/tmp/{name}-began")]).succeeded());
+    }
+}
+
+/// What ran away has ended, and none of it before it was caught.
+#[track_caller]
+fn is_caught(host: &Host, answer: &serde_json::Value) {
+    assert_eq!(host.belongings_of(1000), "", "{answer:#}");
+    stays(A_WHILE, || !host.run(&["pgrep", "perl"]).succeeded());
+    assert_eq!(host.sh("ls /tmp").ok().text().matches("outran").count(), 0);
+    host.sh("rm --force /tmp/*-began").ok();
+}
+
 on_each_release!(
     fn a_process_that_runs_away_is_caught(host: &Host) {
-        // In her slice, in a service, and where no control group of hers gets hold of it.
-        host.ssh_session("alice").ask(&runaway("slice")).ok();
-        let service =
-            ["systemd-run", "--quiet", "--uid=alice", "--property=TasksMax=50", "--property=Restart=always"];
-        host.run(&[&service[..], &["--remain-after-exit", "sh", "-c", &runaway("service")]].concat()).ok();
-        let bob = host.ssh_session("bob");
-        bob.ask(&format!("sudo -n -u alice {}", runaway("sudo"))).ok();
-        for name in ["slice", "service", "sudo"] {
-            eventually(SOON, || host.run(&["test", "-e", &format!("/tmp/{name}-began")]).succeeded());
-        }
-
+        run_away(host);
         let locked = host.ask_lockdown(&["lock", "alice"]);
-        assert_eq!(hers(host), "", "{locked:#}");
+        is_caught(host, &locked);
         assert!(locked.get("survivors").is_none(), "{locked:#}");
-        stays(A_WHILE, || !host.run(&["pgrep", "perl"]).succeeded());
-        assert_eq!(host.sh("ls /tmp").ok().text().matches("outran").count(), 0);
+        host.lockdownctl(&["unlock", "alice"]).ok();
+
+        run_away(host);
+        is_caught(host, &host.lock_down_wholly("alice"));
     }
 );
 
@@ -278,7 +281,7 @@ on_each_release!(
         assert_eq!(ended.as_array().map(Vec::len), Some(2), "{ended}");
         kept.wait_ended(SOON);
         third.wait_ended(SOON);
-        assert_eq!(hers(host), "");
+        assert_eq!(host.belongings_of(1000), "");
         let events = host.events_about("alice", "end-sessions");
         assert_eq!((events.len(), &events[2]["reason"]), (3, &"left open".into()), "{events:?}");
         // It is no lock.
@@ -305,8 +308,8 @@ on_each_release!(
             login.wait_ended(SOON);
             tunnel.wait_ended(SOON);
             assert!(!login.screen().contains("$ "), "{}", login.screen());
-            assert_eq!(hers(host), "", "{phase}");
-            stays(A_WHILE, || hers(host).is_empty());
+            assert_eq!(host.belongings_of(1000), "", "{phase}");
+            stays(A_WHILE, || host.belongings_of(1000).is_empty());
             eventually(SOON, || host.sessions_of("alice").is_empty());
             host.lockdownctl(&["unlock", "alice"]).ok();
         }
@@ -332,8 +335,8 @@ on_each_release!(
         host.lockdownctl(&["lock", "alice"]).ok();
         let _ = host.run(&start);
         eventually(SOON, || !host.events_about("alice", "session-refused").is_empty());
-        eventually(SOON, || hers(host).is_empty());
-        stays(A_WHILE, || hers(host).is_empty());
+        eventually(SOON, || host.belongings_of(1000).is_empty());
+        stays(A_WHILE, || host.belongings_of(1000).is_empty());
         let refused = host.events_about("alice", "session-refused");
         assert_eq!((refused.len(), &refused[0]["input"]["service"]), (1, &"nolock".into()), "{refused:?}");
     }

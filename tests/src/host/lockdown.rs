@@ -5,6 +5,9 @@ use serde_json::Value;
 use super::Host;
 use super::command::Output;
 
+/// What stands before the accounts.
+const LOCKDOWN: &[&str] = &["--json", "lockdown", "--yes", "--reason", "test"];
+
 impl Host {
     /// Runs `lockdownctl` as root.
     #[must_use = "check how it ended: ok(), fails() or code(n)"]
@@ -17,6 +20,28 @@ impl Host {
     #[track_caller]
     pub fn ask_lockdown(&self, args: &[&str]) -> Value {
         self.lockdownctl(&[&["--json"], args].concat()).ok().json()
+    }
+
+    /// Locks down, as root: these accounts, with these options. The results, in the order given.
+    #[track_caller]
+    pub fn lock_down(&self, args: &[&str]) -> Vec<Value> {
+        rows(self.lockdownctl(&[LOCKDOWN, args].concat()).json())
+    }
+
+    /// Locks one account down, as root; panics unless all of it was done.
+    #[track_caller]
+    pub fn lock_down_wholly(&self, account: &str) -> Value {
+        let mut results = rows(self.lockdownctl(&[LOCKDOWN, &[account]].concat()).ok().json());
+        assert_eq!(results.len(), 1, "{results:#?}");
+        let result = results.remove(0);
+        assert_eq!((&result["user"], &result["success"]), (&account.into(), &true.into()), "{result:#}");
+        result
+    }
+
+    /// Takes a lockdown back as a false alarm, as root; panics unless all of it was put back.
+    #[track_caller]
+    pub fn undo(&self, account: &str) -> Value {
+        self.ask_lockdown(&["restore", account, "--undo"])
     }
 
     /// The open sessions of an account that lockdown knows, oldest first.

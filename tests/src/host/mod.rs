@@ -12,7 +12,9 @@ pub mod processes;
 pub mod release;
 pub(crate) mod requirements;
 pub mod run_dir;
+pub mod running;
 pub mod session;
+pub mod sign_in;
 pub mod ssh;
 mod terminal;
 

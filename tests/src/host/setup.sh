@@ -59,6 +59,14 @@ printf '%s\n' "$ANSWER_PASSWORD"
 END
 chmod 0755 /usr/local/bin/answer-password
 
+# Containers of ordinary users, where root's file system is an overlay and the kernel's keyrings are not to be had.
+printf '[storage]\ndriver = "vfs"\n' > /etc/containers/storage.conf
+printf '[containers]\nkeyring = false\n' > /etc/containers/containers.conf
+systemctl mask --quiet podman.service podman.socket podman-auto-update.timer podman-auto-update.service \
+    podman-restart.service
+systemctl --global mask --quiet podman.service podman.socket podman-auto-update.timer podman-auto-update.service \
+    podman-restart.service
+
 # Faster to boot, and quiet while it runs.
 systemctl mask --quiet apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
     fstrim.timer e2scrub_all.timer e2scrub_reap.service systemd-tmpfiles-clean.timer

@@ -88,6 +88,12 @@ impl Ssh<'_> {
         session
     }
 
+    /// Starts the client on a terminal to run a command line there, and does not wait for anything.
+    #[track_caller]
+    pub fn start_command(&self, command: &str) -> Session {
+        self.client("ssh", &[&self.destination(), command]).on_terminal()
+    }
+
     /// Starts the client on a terminal and does not wait for anything: for `-N`, for logins that
     /// will be refused, for dialogues.
     #[track_caller]
