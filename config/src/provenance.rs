@@ -200,6 +200,7 @@ mod tests {
             end_sessions: bool,
             message in proptest::option::of("([^\\pC\\s]([^\\pC]|\n){0,40})?[^\\pC\\s]"),
             lockdown in lockdown(),
+            keep_password: bool,
             phone in proptest::option::of("[0-9][-0-9 ]{0,20}[0-9]"),
             users in names(),
             groups in names(),
@@ -209,7 +210,7 @@ mod tests {
             end_timeout in milliseconds(1_000..=300_000),
         ) -> Settings {
             Settings {
-                self_service: SelfService { message: message.clone(), url: None, phone },
+                self_service: SelfService { message: message.clone(), url: None, phone, keep_password },
                 lock: Lock { duration: seconds.map(Duration::from_secs), end_sessions, message },
                 lockdown,
                 protected: Protected { users, groups, admin_groups },

@@ -99,6 +99,11 @@ settings! {
         /// Whom to call.
         /// Allowed: text of at most 64 bytes without control characters except line breaks.
         phone: Option<String> = None => Text { max_bytes: 64 };
+
+        /// Whether the password stays the user's, although it opens nothing any more: it is how they prove who they are, to be
+        /// shown this again at a later login. To be restored, they need a new one in any case.
+        /// Allowed: true or false.
+        keep_password: bool = true => Flag;
     }
 
     /// Accounts that can be neither locked nor locked down. Root, nobody, system accounts and the last account that

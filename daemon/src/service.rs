@@ -20,7 +20,10 @@ use crate::{
     bus::{manager::Manager, signals},
     core::Core,
     domain::event::{Action, Event, Outcome},
-    host::clock::{self, Alarm},
+    host::{
+        cgroup,
+        clock::{self, Alarm},
+    },
     login_socket,
     operations::{join, lockdown, reconcile::reconcile, settle, standing_watch},
     store::{Store, StoreError},
@@ -61,6 +64,7 @@ pub async fn run() -> Result<(), ServiceError> {
     let settings = Settings::load(&Paths::default())?.settings;
     let directory = DenyDirectory::new(DENY_DIRECTORY);
     let store = Store::open(&PathBuf::from(DATABASE), directory.clone())?;
+    cgroup::thaw_all();
     let leftovers = directory.remove_temporaries()?;
     if leftovers > 0 {
         tracing::info!("{leftovers} deny records that were being written when lockdownd ended were removed");

@@ -2,71 +2,11 @@
 //! polkit is tested on booted hosts.
 #![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "tests report by panicking")]
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    process::{Child, Command, Stdio},
-    sync::Arc,
-};
+mod support;
 
 use lockdown_config::Settings;
 use lockdown_dbus_api::{BUS_NAME, Error, INTROSPECTION_XML, ManagerProxy, OBJECT_PATH, options};
-use lockdown_enforcement::DenyDirectory;
-use lockdownd::{bus::manager::Manager, core::Core, store::Store};
-use zbus::{Connection, connection};
-
-struct Bus {
-    daemon: Child,
-    address: String,
-    root: tempfile::TempDir,
-}
-
-impl Bus {
-    fn start() -> Self {
-        let root = tempfile::tempdir().unwrap();
-        let config = root.path().join("bus.conf");
-        let mut file = std::fs::File::create(&config).unwrap();
-        write!(
-            file,
-            "<busconfig><type>system</type><listen>unix:dir={}</listen><auth>EXTERNAL</auth><policy context=\"default\">\
-             <allow own=\"*\"/><allow send_destination=\"*\"/><allow receive_sender=\"*\"/></policy></busconfig>",
-            root.path().display()
-        )
-        .unwrap();
-        let mut daemon = Command::new("dbus-daemon")
-            .arg(format!("--config-file={}", config.display()))
-            .args(["--nofork", "--print-address"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("dbus-daemon is needed (Debian: dbus-daemon)");
-        let mut address = String::new();
-        BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).unwrap();
-        Self { daemon, address: address.trim().to_owned(), root }
-    }
-
-    async fn connect(&self) -> Connection {
-        connection::Builder::address(self.address.as_str()).build().await.unwrap()
-    }
-
-    async fn serve(&self) -> Arc<Core> {
-        let directory =
-            DenyDirectory::new(self.root.path().join("deny")).owned_by(nix::unistd::geteuid().as_raw());
-        let store = Store::open(&self.root.path().join("lockdown.db"), directory.clone()).unwrap();
-        let bus = self.connect().await;
-        let (core, queue) = Core::new(store, directory, bus.clone(), Settings::default()).unwrap();
-        let core = Arc::new(core);
-        bus.object_server().at(OBJECT_PATH, Manager::new(Arc::clone(&core))).await.unwrap();
-        bus.request_name(BUS_NAME).await.unwrap();
-        tokio::spawn(lockdownd::bus::signals::send_all(bus, queue));
-        core
-    }
-}
-
-impl Drop for Bus {
-    fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
-    }
-}
+use support::Bus;
 
 /// Members with the types of their arguments, one a line, in the order of the document.
 fn members(xml: &str) -> Vec<String> {
@@ -109,7 +49,7 @@ fn members(xml: &str) -> Vec<String> {
 #[tokio::test]
 async fn the_code_offers_what_the_contract_says() {
     let bus = Bus::start();
-    let _core = bus.serve().await;
+    let _core = bus.serve(Settings::default()).await;
     let client = bus.connect().await;
     let introspectable = zbus::fdo::IntrospectableProxy::builder(&client)
         .destination(BUS_NAME)
@@ -129,7 +69,7 @@ async fn the_code_offers_what_the_contract_says() {
 #[tokio::test]
 async fn refusals_have_their_names() {
     let bus = Bus::start();
-    let _core = bus.serve().await;
+    let _core = bus.serve(Settings::default()).await;
     let client = bus.connect().await;
     let manager = ManagerProxy::new(&client).await.unwrap();
     let options = options::Lock::default();
@@ -158,7 +98,7 @@ async fn refusals_have_their_names() {
 #[tokio::test]
 async fn an_unknown_option_is_refused() {
     let bus = Bus::start();
-    let _core = bus.serve().await;
+    let _core = bus.serve(Settings::default()).await;
     let client = bus.connect().await;
     let options = std::collections::HashMap::from([("resaon", zbus::Variant::from("typo"))]);
     let reply = client
@@ -182,7 +122,7 @@ async fn an_unknown_option_is_refused() {
 #[tokio::test]
 async fn a_refusal_is_in_the_audit_trail_with_its_caller() {
     let bus = Bus::start();
-    let _core = bus.serve().await;
+    let _core = bus.serve(Settings::default()).await;
     let client = bus.connect().await;
     let manager = ManagerProxy::new(&client).await.unwrap();
     let _ = manager.lock_account("root", &options::Lock::default()).await;
@@ -196,7 +136,7 @@ async fn a_refusal_is_in_the_audit_trail_with_its_caller() {
 #[tokio::test]
 async fn properties_and_listings_answer() {
     let bus = Bus::start();
-    let _core = bus.serve().await;
+    let _core = bus.serve(Settings::default()).await;
     let client = bus.connect().await;
     let manager = ManagerProxy::new(&client).await.unwrap();
     assert_eq!(manager.version().await.unwrap(), env!("CARGO_PKG_VERSION"));

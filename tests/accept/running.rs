@@ -318,26 +318,35 @@ on_each_release!(
 
 on_each_release!(
     fn a_session_that_passed_by_the_module_is_ended(host: &Host) {
-        host.write("/etc/pam.d/nolock", "auth required pam_permit.so\naccount required pam_permit.so\nsession required pam_systemd.so class=user\n");
-        let start = [
-            "systemd-run",
-            "--quiet",
-            "--unit=passed",
-            "--property=PAMName=nolock",
-            "--uid=alice",
-            "sleep",
-            "7001",
-        ];
-        host.run(&start).ok();
+        host.write("/etc/pam.d/su", "auth required pam_permit.so\naccount required pam_permit.so\nsession required pam_systemd.so class=user\n");
+        let start = || host.terminal(&["su", "alice", "-c", "exec sleep 7001"]);
+        let before = start();
         eventually(SOON, || host.sessions_of("alice").len() == 1);
-        host.run(&["systemctl", "stop", "passed"]).ok();
 
         host.lockdownctl(&["lock", "alice"]).ok();
-        let _ = host.run(&start);
+        before.wait_ended(SOON);
+        let passed = start();
         eventually(SOON, || !host.events_about("alice", "session-refused").is_empty());
         eventually(SOON, || host.belongings_of(1000).is_empty());
         stays(A_WHILE, || host.belongings_of(1000).is_empty());
         let refused = host.events_about("alice", "session-refused");
-        assert_eq!((refused.len(), &refused[0]["input"]["service"]), (1, &"nolock".into()), "{refused:?}");
+        assert_eq!((refused.len(), &refused[0]["input"]["service"]), (1, &"su".into()), "{refused:?}");
+        passed.wait_ended(SOON);
+    }
+);
+
+on_each_release!(
+    /// It never asks PAM, and root's timer may start it at any time.
+    fn a_service_that_systemd_starts_as_her_is_stopped(host: &Host) {
+        let start = ["systemd-run", "--quiet", "--unit=hers", "--uid=alice", "sleep", "7001"];
+        host.lockdownctl(&["lock", "alice"]).ok();
+        host.run(&start).ok();
+        eventually(SOON, || !host.events_about("alice", "session-refused").is_empty());
+        eventually(SOON, || host.belongings_of(1000).is_empty());
+        let refused = host.events_about("alice", "session-refused");
+        assert_eq!((refused.len(), &refused[0]["target"]), (1, &"unit:hers.service".into()), "{refused:?}");
+        // Of others nothing is.
+        host.run(&["systemd-run", "--quiet", "--unit=bobs", "--uid=bob", "sleep", "7002"]).ok();
+        stays(A_WHILE, || runs(host, "sleep 7002"));
     }
 );

@@ -36,9 +36,8 @@ on_each_release!(
 
 on_each_release!(
     fn the_user_is_told_whom_to_turn_to(host: &Host) {
-        let config = format!(
-            "[self_service]\nmessage = \"{MESSAGE}\"\nurl = \"{URL}\"\nphone = \"{PHONE}\"\n[lockdown]\nunusable_password = false\n"
-        );
+        let config =
+            format!("[self_service]\nmessage = \"{MESSAGE}\"\nurl = \"{URL}\"\nphone = \"{PHONE}\"\n");
         host.write("/etc/lockdown/lockdown.d/50-self.toml", config);
         host.run(&["systemctl", "reload", "lockdownd"]).ok();
         let other = host.ssh("alice").key(KEY).open();

@@ -107,6 +107,18 @@ pub struct Wanted {
     pub suspects: Suspects,
 }
 
+impl Wanted {
+    /// What two lockdowns of the same account want together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let stop = [self.suspects, other.suspects].contains(&Suspects::Stop);
+        Self {
+            actions: self.actions.and(other.actions),
+            suspects: if stop { Suspects::Stop } else { Suspects::Report },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +132,10 @@ mod tests {
         let second = Actions { revoke_tokens: true, ..OFF };
         assert_eq!(first.and(second), Actions { deactivate: true, revoke_tokens: true, ..OFF });
         assert!(OFF.and(OFF).are_all_off() && !first.are_all_off());
+        let first = Wanted { actions: first, suspects: Suspects::Stop };
+        let second = Wanted { actions: second, suspects: Suspects::Report };
+        assert_eq!(first.and(second).suspects, Suspects::Stop);
+        assert_eq!(first.and(second).actions, first.actions.and(second.actions));
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub enum Protection {
     #[error("it is a system account (uid below {0})")]
     System(u32),
     /// The caller's uid or loginuid.
-    #[error("it is your own account")]
+    #[error("it is your own account: you are it, or signed in as it before su or sudo")]
     Own,
     /// Named in `[protected] users`.
     #[error("[protected] users names it")]

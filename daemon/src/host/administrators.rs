@@ -11,6 +11,8 @@ use crate::{
 };
 
 const SECONDS_PER_DAY: Time = 24 * 3600;
+/// Longest time to look into a home directory, which may be on a server that does not answer.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Who can administer this host, gathered once.
 #[derive(Clone, Debug, Default)]
@@ -80,7 +82,7 @@ async fn can_get_in(account: &Account, shadow: &Shadow, store: &Store, now: Time
         // Only its directory knows.
         None => true,
         Some(entry) if entry.expires.is_some_and(|day| day * SECONDS_PER_DAY <= now) => false,
-        Some(entry) => entry.password_usable || has_authorized_keys(&account.home),
+        Some(entry) => entry.password_usable || has_authorized_keys(&account.home).await,
     }
 }
 
@@ -89,11 +91,15 @@ async fn root_can_log_in(shadow: &Shadow, nss: &Nss) -> bool {
         return true;
     }
     let home = nss.by_uid(0).await.ok().flatten().map_or_else(|| "/root".into(), |root| root.home);
-    has_authorized_keys(&home) && sshd_permits_root().await
+    has_authorized_keys(&home).await && sshd_permits_root().await
 }
 
-fn has_authorized_keys(home: &Path) -> bool {
-    std::fs::metadata(home.join(".ssh/authorized_keys")).is_ok_and(|file| file.len() > 0)
+/// A home whose server does not answer has none: nobody gets in by them.
+async fn has_authorized_keys(home: &Path) -> bool {
+    let path = home.join(".ssh/authorized_keys");
+    let looking =
+        tokio::task::spawn_blocking(move || std::fs::metadata(path).is_ok_and(|file| file.len() > 0));
+    matches!(tokio::time::timeout(PATIENCE, looking).await, Ok(Ok(true)))
 }
 
 async fn sshd_permits_root() -> bool {

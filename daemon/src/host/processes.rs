@@ -28,7 +28,10 @@ pub struct Facts {
     pub audit_session: u32,
     /// Path of its control group, from the root of the hierarchy.
     pub cgroup: String,
-    /// Command line, or what the process made of it.
+    /// Name of the program, as ps(1) shows it in brackets.
+    pub program: String,
+    /// Of root's sshd processes the command line, which says whom they serve; empty for others. Who reads one waits while the
+    /// process changes its memory map, which a file server that is away holds up: nobody's is read before it is judged.
     pub title: String,
 }
 
@@ -69,10 +72,15 @@ pub fn of_account(uid: u32, name: &str) -> Target {
 }
 
 impl Target {
-    /// Whether a process lies in the account's slice.
+    /// Whether a process lies in the account's slice. What systemd runs there to take `/run/user/UID` down is not the account's,
+    /// and has to come to its end.
     #[must_use]
     pub fn is_in_slice(&self, process: &Facts) -> bool {
-        matches!(self, Self::Account { uid, .. } if is_below(&process.cgroup, &slice_of(*uid)))
+        let Self::Account { uid, .. } = self else { return false };
+        let slice = slice_of(*uid);
+        // Just there: below its user manager an account makes groups of any name.
+        is_below(&process.cgroup, &slice)
+            && !process.cgroup.starts_with(&format!("/user.slice/{slice}/user-runtime-dir@{uid}.service"))
     }
 
     /// By what a process belongs here; `None` if it does not.
@@ -256,6 +264,7 @@ fn facts(process: &Process) -> Option<Facts> {
     if status.state.starts_with('Z') {
         return None;
     }
+    let tells_whom_it_serves = status.euid == 0 && status.name.starts_with("sshd");
     Some(Facts {
         pid: u32::try_from(process.pid).ok()?,
         parent: u32::try_from(status.ppid).unwrap_or_default(),
@@ -264,8 +273,15 @@ fn facts(process: &Process) -> Option<Facts> {
         loginuid: process.loginuid().unwrap_or(UNSET),
         audit_session: number_in(process, "sessionid").unwrap_or(UNSET),
         cgroup: process.cgroups().map(|groups| cgroup(groups.0)).unwrap_or_default(),
-        title: process.cmdline().map(|words| words.join(" ")).unwrap_or_default(),
+        title: if tells_whom_it_serves { command_line(process.pid) } else { String::new() },
+        program: status.name,
     })
+}
+
+/// The command line of a process, or what it has made of it. May wait for ever.
+#[must_use]
+pub fn command_line(pid: i32) -> String {
+    Process::new(pid).and_then(|process| process.cmdline()).map(|words| words.join(" ")).unwrap_or_default()
 }
 
 /// Where systemd has put a process: in the unified hierarchy, or, where that is not what systemd uses (cgroup v1, where
@@ -296,6 +312,15 @@ pub struct Found {
     pub contained: Vec<Held>,
     /// Processes of sshd that are logging the account in.
     pub logging_in: Vec<Held>,
+}
+
+/// Of these, the processes of sshd that are logging the account in. What serves it, or it runs already, is none.
+#[must_use]
+pub fn logging_in(target: &Target, marks: &[Mark]) -> Vec<Mark> {
+    let is_logging_in = |mark: &&Mark| {
+        Held::take(mark.pid).is_some_and(|held| target.claim(&held.facts) == Some(Claim::LoggingIn))
+    };
+    marks.iter().filter(is_logging_in).copied().collect()
 }
 
 /// Every living process that belongs to the target, except PID 1 and this one.
@@ -415,6 +440,8 @@ mod tests {
         assert!(in_group("/user.slice/user-1000.slice"));
         assert!(!in_group("/user.slice/user-10000.slice/session-3.scope"));
         assert!(!in_group("/system.slice/ssh.service"));
+        assert!(!in_group("/user.slice/user-1000.slice/user-runtime-dir@1000.service"));
+        assert!(in_group("/user.slice/user-1000.slice/user@1000.service/user-runtime-dir@1000.service"));
     }
 
     #[test]
@@ -464,8 +491,8 @@ mod tests {
         while find(&tree).its.len() < 2 {
             std::thread::yield_now();
         }
-        let titles: Vec<String> = find(&tree).its.iter().map(|held| held.facts.title.clone()).collect();
-        assert_eq!(titles, ["sh -c sleep 61 & wait", "sleep 61"]);
+        let programs: Vec<String> = find(&tree).its.iter().map(|held| held.facts.program.clone()).collect();
+        assert_eq!(programs, ["sh", "sleep"]);
         find(&tree).its.iter().for_each(Held::kill);
         assert!(!shell.wait().unwrap().success());
     }
@@ -473,14 +500,8 @@ mod tests {
     #[test]
     fn a_held_process_can_be_killed_and_this_one_is_never_found() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        // The command line is empty for a moment while the program is replaced.
-        let held = loop {
-            let held = Held::take(child.id()).unwrap();
-            if !held.facts.title.is_empty() {
-                break held;
-            }
-        };
-        assert_eq!(held.facts.title, "sleep 60");
+        let held = Held::take(child.id()).unwrap();
+        assert_eq!(held.facts.title, "");
         held.kill();
         assert!(!child.wait().unwrap().success());
         let everybody = Target::Account {

@@ -140,12 +140,12 @@ pub async fn put_back(name: &str, state: &ShadowState, expires: bool, hash: bool
     ShadowUtils::HOST.put_back(name, state, Parts { expires, hash }).await
 }
 
-/// Puts back the expiry alone.
+/// Puts back the account's `own` expiry alone. Where that is not known, the one that [`shut`] sets goes, and no other.
 ///
 /// # Errors
 /// [`ShadowError`]
-pub async fn lift_expiry(name: &str, state: &ShadowState) -> Result<(), ShadowError> {
-    put_back(name, state, true, false).await
+pub async fn lift_expiry(name: &str, own: Option<&ShadowState>) -> Result<(), ShadowError> {
+    ShadowUtils::HOST.lift_expiry(name, own).await
 }
 
 /// Sets a password, as far as the host's PAM stack for chpasswd(8) takes it. PAM lets root do what it complains about
@@ -259,6 +259,16 @@ impl ShadowUtils<'_> {
         } else {
             Err(ShadowError::NotAsWanted(escape(name).to_string()))
         }
+    }
+
+    async fn lift_expiry(&self, name: &str, own: Option<&ShadowState>) -> Result<(), ShadowError> {
+        let now = self.local(name)?;
+        let own = match own {
+            Some(own) => own.clone(),
+            None if now.expires == EXPIRED => ShadowState { expires: String::new(), ..now },
+            None => return Ok(()),
+        };
+        self.put_back(name, &own, Parts { expires: true, hash: false }).await
     }
 
     async fn set_password(&self, name: &str, password: &str) -> Result<(), ShadowError> {

@@ -11,9 +11,9 @@ use zbus::Connection;
 use lockdown_enforcement::escape::escape;
 
 use super::{
-    cgroup::{Frozen, Slice},
+    cgroup::Slice,
     logind,
-    processes::{Facts, Found, Held, Mark, Moment, Target, find, of_account},
+    processes::{Facts, Found, Held, Mark, Moment, Target, command_line, find, of_account},
     units,
 };
 
@@ -21,6 +21,8 @@ use super::{
 const CLEAN_PASSES: u32 = 3;
 /// Between two passes: long enough for a killed process to be gone, and for one that was being forked to show.
 const PAUSE: Duration = Duration::from_millis(20);
+/// For a command line that cannot be read just now.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Longest command line in a report, in characters.
 const MAX_TITLE: usize = 80;
 
@@ -66,7 +68,7 @@ pub async fn end_session(
     {
         tracing::debug!("logind has no session {id}: {error}");
     }
-    sweep.outcome
+    sweep.conclude().await
 }
 
 /// The end of everything that an account runs, in two parts: what there is now ends at once, and after the caller has taken
@@ -75,39 +77,45 @@ pub struct AccountSweep<'b> {
     sweep: Sweep<'b>,
     uid: u32,
     name: String,
-    // Until this is dropped nothing in her slice can fork away from the passes; SIGKILL reaches it all the same.
-    frozen: Option<Frozen>,
+    limit: Duration,
 }
 
 impl<'b> AccountSweep<'b> {
-    /// A sweep that has `limit` from now on.
+    /// A sweep that has `limit` for what [`finish`](Self::finish) does.
     #[must_use]
     pub fn new(bus: &'b Connection, uid: u32, name: &str, spared: Vec<Mark>, limit: Duration) -> Self {
         let sweep = Sweep::new(bus, of_account(uid, name), spared, limit);
-        Self { sweep, uid, name: name.to_owned(), frozen: None }
+        Self { sweep, uid, name: name.to_owned(), limit }
     }
 
-    /// Freezes the account's slice and kills what there is.
+    /// Freezes the account's slice and kills what there is. It is thawed at once: whatever systemd starts in a frozen slice
+    /// stops PID 1, which waits for it (vfork(2)), and with it everything that asks systemd for something.
     pub async fn strike(&mut self) {
         let slice = Slice::of(self.uid);
-        self.frozen = Some(slice.freeze());
-        self.sweep.pass().await;
-        if !self.sweep.spares_in_slice {
+        // Nothing can fork away from the pass; SIGKILL reaches it all the same.
+        let frozen = slice.freeze();
+        let inside = slice.processes();
+        if self.sweep.spared.iter().all(|mark| !inside.contains(&mark.pid)) {
+            // Before the pass: one by one, thousands take a while.
             slice.kill();
+            self.sweep.count(inside);
         }
+        let found = self.sweep.kill_found().await;
+        drop(frozen);
+        self.sweep.stop_services(&found).await;
     }
 
     /// Kills until nothing is left.
     pub async fn finish(mut self) -> Outcome {
+        // What was done since the strike may have taken all the time.
+        self.sweep.deadline = Instant::now() + self.limit;
         self.sweep.stop_waiting_services(self.uid, &self.name).await;
         self.sweep.until_clean().await;
-        // What follows needs the slice thawed.
-        self.frozen = None;
-        if !self.sweep.spares_in_slice {
+        if !self.sweep.spares_in_slice() {
             self.clear_the_books().await;
         }
         self.sweep.until_clean().await;
-        self.sweep.outcome
+        self.sweep.conclude().await
     }
 
     /// Her user manager is dead by now. This takes its unit and logind's sessions out of the books. With lingering on it could
@@ -129,8 +137,10 @@ struct Sweep<'b> {
     began: Moment,
     deadline: Instant,
     seen: BTreeSet<u32>,
-    // Something that is spared lies in the account's slice, which then cannot end whole.
-    spares_in_slice: bool,
+    // Of the last pass.
+    spared_now: Vec<Facts>,
+    contained: Vec<Facts>,
+    survivors: Vec<Facts>,
     outcome: Outcome,
 }
 
@@ -143,9 +153,16 @@ impl<'b> Sweep<'b> {
             began: Moment::now(),
             deadline: Instant::now() + limit,
             seen: BTreeSet::new(),
-            spares_in_slice: false,
+            spared_now: Vec::new(),
+            contained: Vec::new(),
+            survivors: Vec::new(),
             outcome: Outcome::default(),
         }
+    }
+
+    /// Something that is spared lies in the account's slice, which then cannot end whole.
+    fn spares_in_slice(&self) -> bool {
+        self.spared_now.iter().any(|process| self.target.is_in_slice(process))
     }
 
     async fn until_clean(&mut self) {
@@ -154,16 +171,31 @@ impl<'b> Sweep<'b> {
             let found = self.pass().await;
             clean = if found.is_empty() { clean + 1 } else { 0 };
             if !found.is_empty() && Instant::now() >= self.deadline {
-                self.outcome.survivors = found.iter().map(named).collect();
+                self.survivors = found;
                 return;
             }
             sleep(PAUSE).await;
         }
-        self.outcome.survivors.clear();
+        self.survivors.clear();
+    }
+
+    /// What came of it.
+    async fn conclude(mut self) -> Outcome {
+        self.outcome.survivors = named(&self.survivors).await;
+        self.outcome.spared = named(&self.spared_now).await;
+        self.outcome.contained = named(&self.contained).await;
+        self.outcome
     }
 
     /// Kills what is there now; returns what it found.
     async fn pass(&mut self) -> Vec<Facts> {
+        let found = self.kill_found().await;
+        self.stop_services(&found).await;
+        found
+    }
+
+    /// The same without what systemd has to do.
+    async fn kill_found(&mut self) -> Vec<Facts> {
         let (target, marks, began) = (self.target.clone(), self.spared.clone(), self.began);
         let pass = tokio::task::spawn_blocking(move || {
             let Found { its, contained, logging_in } = find(&target);
@@ -175,16 +207,19 @@ impl<'b> Sweep<'b> {
             [ended, spared, contained].map(|held| held.into_iter().map(|held| held.facts).collect::<Vec<_>>())
         });
         let [found, spared, contained] = pass.await.unwrap_or_default();
-        for process in &found {
-            if self.seen.insert(process.pid) {
+        self.count(found.iter().map(|process| process.pid));
+        self.spared_now = spared;
+        self.contained = contained;
+        found
+    }
+
+    /// Counts processes that were ended, each once.
+    fn count(&mut self, pids: impl IntoIterator<Item = u32>) {
+        for pid in pids {
+            if self.seen.insert(pid) {
                 self.outcome.processes += 1;
             }
         }
-        self.spares_in_slice = spared.iter().any(|process| self.target.is_in_slice(process));
-        self.outcome.spared = spared.iter().map(named).collect();
-        self.outcome.contained = contained.iter().map(named).collect();
-        self.stop_services(&found).await;
-        found
     }
 
     async fn stop_services(&mut self, found: &[Facts]) {
@@ -220,7 +255,24 @@ impl<'b> Sweep<'b> {
     }
 }
 
-fn named(process: &Facts) -> String {
-    let title: String = process.title.chars().take(MAX_TITLE).collect();
-    format!("{} {}", process.pid, escape(&title))
+/// Pid and command line of each, or the program in brackets where the command line is none or is not to be had: after the first
+/// that makes its reader wait, no other is asked for.
+async fn named(processes: &[Facts]) -> Vec<String> {
+    let mut names = Vec::with_capacity(processes.len());
+    let mut answers = true;
+    for process in processes {
+        let mut title = String::new();
+        if answers {
+            let pid = i32::try_from(process.pid).unwrap_or_default();
+            let reading = tokio::task::spawn_blocking(move || command_line(pid));
+            match tokio::time::timeout(PATIENCE, reading).await {
+                Ok(read) => title = read.unwrap_or_default(),
+                Err(_) => answers = false,
+            }
+        }
+        let title: String = title.chars().take(MAX_TITLE).collect();
+        let title = if title.is_empty() { format!("[{}]", process.program) } else { title };
+        names.push(format!("{} {}", process.pid, escape(&title)));
+    }
+    names
 }

@@ -33,6 +33,7 @@ pub async fn set_expiry(
         )));
     }
     let valid_until = Some(unix_seconds).filter(|seconds| *seconds > 0);
+    let _deciding = core.deciding().await;
     if valid_until.is_some() {
         refuse_if_protected(core, caller, account, Action::SetExpiry).await?;
     }

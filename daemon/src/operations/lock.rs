@@ -44,6 +44,7 @@ pub async fn lock(
         }
         Some(seconds) => Some(Duration::from_secs(seconds)),
     };
+    let deciding = core.deciding().await;
     refuse_if_protected(core, caller, account, Action::Lock).await?;
 
     let terms = NewLock {
@@ -54,6 +55,7 @@ pub async fn lock(
         expires_at: duration.map(clock::after),
     };
     let lock = put(core, caller, account, terms, input(&options)).await?;
+    drop(deciding);
     core.announce(Announcement::AccountLocked(account.name.clone(), view::lock_notice(&lock, true)));
 
     let ended = if options.end_sessions.unwrap_or(settings.lock.end_sessions) {

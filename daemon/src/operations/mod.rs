@@ -5,7 +5,7 @@ pub mod expire;
 pub mod join;
 pub mod lock;
 pub mod lockdown;
-mod prior;
+pub mod prior;
 pub mod protect;
 pub mod reconcile;
 pub mod recovery;

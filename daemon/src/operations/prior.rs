@@ -11,12 +11,11 @@ use crate::{
         shadow_utils::ShadowState,
     },
     store::{
-        StoreError,
-        lockdowns::{self, LockdownId, PriorState},
+        Change, StoreError,
+        lockdowns::{self, EXPIRY, LockdownId, PriorState, SHADOW},
     },
 };
 
-const SHADOW: &str = "shadow";
 const LINGER: &str = "linger";
 const UNIT: &str = "unit";
 
@@ -25,6 +24,8 @@ const UNIT: &str = "unit";
 pub enum Prior {
     /// The account's line of shadow(5).
     Shadow(ShadowState),
+    /// The same without its hash, which is kept no more: of use for the account's own expiry alone.
+    Expiry(ShadowState),
     /// Its user manager ran without a session.
     Linger,
     /// A unit that ran or waited.
@@ -50,17 +51,41 @@ pub async fn keep_files(core: &Core, lockdown: LockdownId, files: &[Kept]) -> Re
 ///
 /// # Errors
 /// [`StoreError`]
-pub async fn keep_shadow(core: &Core, lockdown: LockdownId, state: &ShadowState) -> Result<(), StoreError> {
-    let details = serde_json::to_string(state).unwrap_or_default();
-    core.store
-        .write(move |change| {
-            let kept = lockdowns::prior_states(change.connection(), lockdown)?;
-            if kept.iter().any(|(_, state)| state.kind == SHADOW) {
-                return Ok(());
-            }
-            lockdowns::keep(change, lockdown, &[named(SHADOW, "", details)])
-        })
-        .await
+pub fn keep_shadow(
+    change: &mut Change<'_>,
+    lockdown: LockdownId,
+    state: &ShadowState,
+) -> Result<(), StoreError> {
+    keep_line(change, lockdown, SHADOW, state)
+}
+
+/// Keeps the account's own expiry alone: the hash, a recovery code's, is worth nothing any more.
+///
+/// # Errors
+/// [`StoreError`]
+pub fn keep_expiry(
+    change: &mut Change<'_>,
+    lockdown: LockdownId,
+    state: &ShadowState,
+) -> Result<(), StoreError> {
+    keep_line(change, lockdown, EXPIRY, &ShadowState { hash: String::new(), ..state.clone() })
+}
+
+fn keep_line(
+    change: &mut Change<'_>,
+    lockdown: LockdownId,
+    kind: &str,
+    state: &ShadowState,
+) -> Result<(), StoreError> {
+    let kept = lockdowns::prior_states(change.connection(), lockdown)?;
+    if kept.iter().any(|(_, state)| [SHADOW, EXPIRY].contains(&state.kind.as_str())) {
+        return Ok(());
+    }
+    // The hash apart from the rest, which may be kept for longer.
+    let rest = ShadowState { hash: String::new(), ..state.clone() };
+    let details = serde_json::to_string(&rest).unwrap_or_default();
+    let content = state.hash.clone().into_bytes();
+    lockdowns::keep(change, lockdown, &[PriorState { content, ..named(kind, "", details) }])
 }
 
 /// Keeps that the account lingered, and units that ran or waited.
@@ -123,7 +148,12 @@ pub async fn all(
 fn read(state: PriorState) -> Result<Prior, String> {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|error| error.to_string());
     Ok(match state.kind.as_str() {
-        SHADOW => Prior::Shadow(serde_json::from_str(&state.details).map_err(|error| error.to_string())?),
+        kind @ (SHADOW | EXPIRY) => {
+            let rest: ShadowState =
+                serde_json::from_str(&state.details).map_err(|error| error.to_string())?;
+            let line = ShadowState { hash: text(state.content)?, ..rest };
+            if kind == SHADOW { Prior::Shadow(line) } else { Prior::Expiry(line) }
+        }
         LINGER => Prior::Linger,
         UNIT => Prior::Unit(text(state.name)?),
         _ => {

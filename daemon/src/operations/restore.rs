@@ -3,12 +3,13 @@
 //! What goes past PAM is put right first, then the lock is lifted, then comes what could not start before. If something fails
 //! before the lock is lifted, the account stays locked down.
 
-use std::{os::unix::ffi::OsStrExt, path::Path, time::Duration};
+use std::{os::unix::ffi::OsStrExt, path::Path, sync::Arc, time::Duration};
 
 use lockdown_dbus_api::{Error, options, views};
 use lockdown_enforcement::escape::escape;
 
 use super::{
+    lockdown::finish,
     prior::{self, Prior},
     recovery, review, view,
 };
@@ -24,7 +25,7 @@ use crate::{
     host::{
         clock, logind,
         quarantine::Kept,
-        shadow_utils::{self, ShadowState},
+        shadow_utils::{self, ShadowError, ShadowState},
         tokens, units,
     },
     store::{
@@ -72,7 +73,7 @@ impl Way {
 /// `NotLocked` if there is none; `InvalidArgument` if a local account would get its old password, or a password that the host's
 /// rules refuse; `Failed` if an undo comes too late or the host does not let it happen.
 pub async fn restore(
-    core: &Core,
+    core: &Arc<Core>,
     caller: &Caller,
     account: &Account,
     options: options::Restore,
@@ -83,42 +84,45 @@ pub async fn restore(
     let kept = prior::all(core, lockdown.id, account).await?;
     let with_tokens = way == Way::Undo || options.tokens == Some(true);
     if lockdown.restored {
-        return put_back_later(core, caller, account, &lockdown, kept, with_tokens).await;
-    }
-    if way == Way::Undo && lockdown.undo_until <= clock::now() {
-        return Err(Error::Failed(format!(
-            "what {} had is not kept any more, the time for an undo is over: restore it with a new password",
-            escape(&account.name)
-        )));
-    }
-    let mut restored = views::Restored { user: account.name.clone(), ..views::Restored::default() };
-    let mut done = Vec::new();
-    let mut problems = Vec::new();
-    let code = set_password(&way, account, &lockdown, shadow_of(&kept)).await?;
-    if way == Way::Undo
-        && let Some((row, state)) = shadow_of(&kept)
-    {
-        let actions = lockdown.wanted.actions;
-        match shadow_utils::put_back(&account.name, state, actions.deactivate, actions.unusable_password)
-            .await
-        {
-            Ok(()) => {
-                restored.put_back.push("shadow".to_owned());
-                done.push(row);
+        return match way {
+            Way::Undo | Way::AsItIs if with_tokens => {
+                put_back_later(core, caller, account, &lockdown, kept).await
             }
-            Err(error) => problems.push(error.to_string()),
+            _ => Err(not_locked_down(account)),
+        };
+    }
+    refuse_if_impossible(&way, account, &lockdown, &kept)?;
+    // From here on the lockdown has something left to do: to shut again what is opened now, however this ends.
+    set_finished(core, &lockdown, None).await?;
+    let opened = match open(&way, account, &lockdown, &kept, with_tokens).await {
+        Ok(opened) => opened,
+        Err(error) => {
+            let nothing_opened = matches!(error, Error::InvalidArgument(_));
+            if nothing_opened && lockdown.finished {
+                set_finished(core, &lockdown, Some(clock::now())).await?;
+            } else {
+                shut_again(core, account, &lockdown).await;
+            }
+            record_failure(core, caller, account, &[error.message()]).await?;
+            return Err(error);
         }
-    }
-    if with_tokens {
-        put_files_back(&kept, &mut restored, &mut done, &mut problems).await;
-    }
+    };
+    let Opened { mut restored, code, done, mut problems } = opened;
     if !problems.is_empty() {
-        restored.error = Some(format!("{}; {} stays locked down", problems.join("; "), account.name));
+        shut_again(core, account, &lockdown).await;
+        restored.error =
+            Some(format!("{}; {} stays locked down", problems.join("; "), escape(&account.name)));
         record_failure(core, caller, account, &problems).await?;
         return Ok(restored);
     }
     let expires = code.is_some().then(|| clock::after(core.settings().lockdown.recovery_code_lifetime));
-    let lifted = lift(core, caller, account, &lockdown, &options, expires, done).await?;
+    let lifted = match lift(core, caller, account, &lockdown, &options, expires, done).await {
+        Ok(lifted) => lifted,
+        Err(error) => {
+            shut_again(core, account, &lockdown).await;
+            return Err(error);
+        }
+    };
     for lock in &lifted.locks {
         let notice = views::LockNotice {
             ended: Some("lifted".to_owned()),
@@ -137,6 +141,67 @@ pub async fn restore(
     finish(core, account, &lockdown, restored, problems, way == Way::Undo).await
 }
 
+/// What is done before the lock is lifted.
+#[derive(Default)]
+struct Opened {
+    restored: views::Restored,
+    code: Option<String>,
+    done: Vec<i64>,
+    problems: Vec<String>,
+}
+
+/// Puts right what goes past PAM, and the files. What fails after the password is among the problems.
+async fn open(
+    way: &Way,
+    account: &Account,
+    lockdown: &Lockdown,
+    kept: &[(i64, Prior)],
+    with_tokens: bool,
+) -> Result<Opened, Error> {
+    let mut opened = Opened::default();
+    opened.restored.user.clone_from(&account.name);
+    opened.code = set_password(way, account, lockdown, kept).await?;
+    if *way == Way::Undo
+        && let Some((row, state)) = shadow_of(kept)
+    {
+        let actions = lockdown.wanted.actions;
+        match shadow_utils::put_back(&account.name, state, actions.deactivate, actions.unusable_password)
+            .await
+        {
+            Ok(()) => {
+                opened.restored.put_back.push("shadow".to_owned());
+                opened.done.push(row);
+            }
+            Err(error) => opened.problems.push(error.to_string()),
+        }
+    }
+    if with_tokens {
+        put_files_back(kept, &mut opened.restored, &mut opened.done, &mut opened.problems).await;
+    }
+    Ok(opened)
+}
+
+/// The lockdown stands, so nothing that a restore has opened stays open: shadow(5) at once, the rest in the background.
+async fn shut_again(core: &Arc<Core>, account: &Account, lockdown: &Lockdown) {
+    let id = lockdown.id;
+    let read = core.store.read(move |connection| lockdowns::get(connection, id).map_err(StoreError::from));
+    if read.await.is_ok_and(|now| now.restored) {
+        // Its deny record alone could not be put right.
+        return;
+    }
+    let actions = lockdown.wanted.actions;
+    match shadow_utils::shut(&account.name, actions.deactivate, actions.unusable_password).await {
+        Ok(()) | Err(ShadowError::NotLocal(_)) => {}
+        Err(error) => tracing::error!("{error}; it is tried again"),
+    }
+    finish::again(core, lockdown.clone());
+}
+
+async fn set_finished(core: &Core, lockdown: &Lockdown, at: Option<Time>) -> Result<(), StoreError> {
+    let lockdown = lockdown.clone();
+    core.store.write(move |change| lockdowns::set_finished(change, &lockdown, at)).await
+}
+
 /// The lockdown was taken back before; what it left in quarantine may be wanted now.
 async fn put_back_later(
     core: &Core,
@@ -144,10 +209,9 @@ async fn put_back_later(
     account: &Account,
     lockdown: &Lockdown,
     kept: Vec<(i64, Prior)>,
-    with_tokens: bool,
 ) -> Result<views::Restored, Error> {
-    let left = kept.iter().any(|(_, prior)| !matches!(prior, Prior::Shadow(_)));
-    if !with_tokens || !left {
+    let left = kept.iter().any(|(_, prior)| !matches!(prior, Prior::Shadow(_) | Prior::Expiry(_)));
+    if !left {
         return Err(not_locked_down(account));
     }
     let mut restored = views::Restored { user: account.name.clone(), ..views::Restored::default() };
@@ -186,7 +250,7 @@ async fn finish(
             Prior::File(file) => Some(file.path.to_string_lossy().into_owned()),
             Prior::Linger => Some("linger".to_owned()),
             Prior::Unit(unit) => Some(unit.clone()),
-            Prior::Shadow(_) => None,
+            Prior::Shadow(_) | Prior::Expiry(_) => None,
         })
         .collect();
     if !was_false_alarm {
@@ -217,48 +281,58 @@ fn shadow_of(kept: &[(i64, Prior)]) -> Option<(i64, &ShadowState)> {
     })
 }
 
-/// Gives a local account the password that the way asks for, and takes the expiry of the lockdown back. The recovery code, if
-/// one is made.
+/// Says what cannot be, before anything is changed.
+fn refuse_if_impossible(
+    way: &Way,
+    account: &Account,
+    lockdown: &Lockdown,
+    kept: &[(i64, Prior)],
+) -> Result<(), Error> {
+    let name = escape(&account.name);
+    let is_local =
+        shadow_utils::state_of(&account.name).map_err(|error| Error::Failed(error.to_string()))?.is_some();
+    let is_forgotten = lockdown.undo_until <= clock::now()
+        || kept.iter().any(|(_, prior)| matches!(prior, Prior::Expiry(_)));
+    match way {
+        Way::Undo if is_forgotten => Err(Error::Failed(format!(
+            "what {name} had is not kept any more, the time for an undo is over: restore it with a new password"
+        ))),
+        Way::AsItIs if is_local => Err(Error::InvalidArgument(format!(
+            "{name} needs a new password: give one, or ask for a recovery code; for a false alarm there is undo"
+        ))),
+        Way::Password(_) | Way::RecoveryCode if !is_local => Err(Error::InvalidArgument(format!(
+            "{name} has its password in a directory: set a new one there, and restore it without"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Sets the password that the way asks for, and takes the expiry of the lockdown back. The recovery code, if one is made.
 async fn set_password(
     way: &Way,
     account: &Account,
     lockdown: &Lockdown,
-    before: Option<(i64, &ShadowState)>,
+    kept: &[(i64, Prior)],
 ) -> Result<Option<String>, Error> {
     let name = &account.name;
-    let failed = |error: shadow_utils::ShadowError| Error::Failed(error.to_string());
-    let is_local = shadow_utils::state_of(name).map_err(|error| Error::Failed(error.to_string()))?.is_some();
+    let failed = |error: ShadowError| match error {
+        ShadowError::Refused(_) | ShadowError::BadPassword(_) => Error::InvalidArgument(error.to_string()),
+        other => Error::Failed(other.to_string()),
+    };
     let code = match way {
-        Way::Undo => return Ok(None),
-        Way::AsItIs if is_local => {
-            return Err(Error::InvalidArgument(format!(
-                "{} needs a new password: give one, or ask for a recovery code; for a false alarm there is undo",
-                escape(name)
-            )));
-        }
-        Way::Password(_) | Way::RecoveryCode if !is_local => {
-            return Err(Error::InvalidArgument(format!(
-                "{} has its password in a directory: set a new one there, and restore it without",
-                escape(name)
-            )));
-        }
-        Way::AsItIs => return Ok(None),
+        Way::Undo | Way::AsItIs => return Ok(None),
         Way::Password(password) => {
-            shadow_utils::set_password(name, password).await.map_err(|error| match error {
-                shadow_utils::ShadowError::Refused(why) => Error::InvalidArgument(why),
-                other => failed(other),
-            })?;
+            shadow_utils::set_password(name, password).await.map_err(failed)?;
             None
         }
         Way::RecoveryCode => Some(shadow_utils::set_recovery_code(name).await.map_err(failed)?),
     };
     if lockdown.wanted.actions.deactivate {
-        let now = shadow_utils::state_of(name).map_err(|error| Error::Failed(error.to_string()))?;
-        // Kept no more: which expiry the account had is unknown, but the lockdown's own has to go.
-        let none = now.map(|now| ShadowState { expires: String::new(), ..now });
-        if let Some(state) = before.map(|(_, state)| state).or(none.as_ref()) {
-            shadow_utils::lift_expiry(name, state).await.map_err(failed)?;
-        }
+        let own = kept.iter().find_map(|(_, prior)| match prior {
+            Prior::Shadow(state) | Prior::Expiry(state) => Some(state),
+            _ => None,
+        });
+        shadow_utils::lift_expiry(name, own).await.map_err(failed)?;
     }
     Ok(code)
 }
@@ -327,7 +401,7 @@ async fn start_again(
                 continue;
             }
             Prior::Unit(unit) => (unit.as_str(), units::start(&core.bus, unit).await),
-            Prior::Shadow(_) | Prior::File(_) => continue,
+            Prior::Shadow(_) | Prior::Expiry(_) | Prior::File(_) => continue,
         };
         match outcome {
             Ok(()) => {
@@ -354,7 +428,7 @@ async fn lift(
     options: &options::Restore,
     code_expires: Option<Time>,
     done: Vec<i64>,
-) -> Result<Lifted, StoreError> {
+) -> Result<Lifted, Error> {
     let mut event = event(caller, account);
     event.reason = options.reason.clone().unwrap_or_default();
     for (key, on) in
@@ -365,12 +439,13 @@ async fn lift(
     if options.password.is_some() {
         event.input.insert("password", "set".to_owned());
     }
-    let (name, uid, id) = (account.name.clone(), account.uid, lockdown.id);
+    let (name, uid, lockdown) = (account.name.clone(), account.uid, lockdown.clone());
+    let has_new_password = options.password.is_some() || code_expires.is_some();
     core.store
         .write(move |change| {
             let now = clock::now();
             let row = accounts::ensure(change, &name, uid, now)?;
-            let standing = locks::of_account(change.connection(), &name)?;
+            let standing = locks::of_account(change.connection(), &name).map_err(StoreError::from)?;
             let standing =
                 standing.into_iter().filter(|lock| lock.authenticator.is_none() && lock.in_force(now));
             let (ours, others): (Vec<Lock>, Vec<Lock>) =
@@ -380,21 +455,22 @@ async fn lift(
                 event.target = format!("lock:{}", lock.id);
                 event.owner = lock.terms.owner.to_string();
             }
-            lockdowns::set_restored(change, id, Some(now))?;
+            if !lockdowns::set_restored(change, &lockdown, now)? {
+                return Err(Error::Failed(format!(
+                    "{} was locked down again meanwhile, and stays locked down",
+                    escape(&name)
+                )));
+            }
             lockdowns::forget(change, &done)?;
-            match code_expires {
-                Some(expires) => {
-                    let own = accounts::stored(change.connection(), &name)?.valid_until;
-                    recoveries::put(change, row, id, expires, own)?;
-                    accounts::set_valid_until(
-                        change,
-                        row,
-                        uid,
-                        Some(own.map_or(expires, |own| own.min(expires))),
-                    )?;
-                }
+            if has_new_password {
                 // An earlier code is worth nothing any more.
-                None => recovery::give_expiry_back(change, &name)?,
+                recovery::end(change, &name)?;
+            }
+            if let Some(expires) = code_expires {
+                let own = accounts::stored(change.connection(), &name).map_err(StoreError::from)?.valid_until;
+                recoveries::put(change, row, lockdown.id, expires, own)?;
+                let until = own.map_or(expires, |own| own.min(expires));
+                accounts::set_valid_until(change, row, uid, Some(until))?;
             }
             change.record(event)?;
             let still_locked_by = others.iter().map(|lock| lock.terms.owner.to_string()).collect();

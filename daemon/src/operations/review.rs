@@ -1,11 +1,14 @@
 //! What a user should look at who gets an account back: what an intruder may have left in it.
 
 use std::{
-    fs::Metadata,
-    os::unix::fs::MetadataExt,
+    fs::{File, Metadata},
+    io::{self, Read},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
+
+use nix::libc;
 
 use crate::{
     core::Core,
@@ -71,10 +74,17 @@ fn changed_files(account: &Account, since: i64) -> Vec<String> {
 /// Whether it still is what useradd(8) put there.
 fn is_as_delivered(path: &Path, place: &str, metadata: &Metadata) -> bool {
     let skeleton = Path::new("/etc/skel").join(place);
-    // A few kilobytes at most; compared by size before anything large is read.
-    metadata.is_file()
-        && std::fs::metadata(&skeleton).is_ok_and(|skeleton| skeleton.len() == metadata.len())
-        && std::fs::read(path).ok() == std::fs::read(skeleton).ok()
+    let Ok(delivered) = std::fs::read(skeleton) else { return false };
+    metadata.is_file() && read_up_to(path, delivered.len() + 1).is_ok_and(|content| content == delivered)
+}
+
+/// The start of a file, whatever its owner has put in its place meanwhile.
+fn read_up_to(path: &Path, length: usize) -> io::Result<Vec<u8>> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    let mut content = Vec::new();
+    file.take(u64::try_from(length).unwrap_or(u64::MAX)).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 /// What the lockdown reported last and left where it was.

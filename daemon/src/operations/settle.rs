@@ -14,7 +14,7 @@ use crate::{
         lock::{Lock, Time, locked_until},
     },
     host::clock::{self, Alarm},
-    store::{StoreError, accounts, lockdowns, locks},
+    store::{StoreError, accounts, lockdowns, locks, recoveries},
 };
 
 struct Settled {
@@ -111,8 +111,11 @@ pub async fn settle_forever(core: &Arc<Core>, mut alarm: Alarm) {
 async fn next_deadline(core: &Core) -> Result<Option<Time>, StoreError> {
     core.store
         .read(|connection| {
-            // A recovery code's end is its account's expiry.
-            let deadlines = [locks::next_deadline(connection)?, lockdowns::next_deadline(connection)?];
+            let deadlines = [
+                locks::next_deadline(connection)?,
+                lockdowns::next_deadline(connection)?,
+                recoveries::next_deadline(connection)?,
+            ];
             Ok(deadlines.into_iter().flatten().min())
         })
         .await

@@ -3,10 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Result, Row, params, types::Type};
 
 use super::{Change, StoreError, accounts::AccountId};
-use crate::domain::{
-    lock::Time,
-    lockdown::{Actions, Wanted},
-};
+use crate::domain::{lock::Time, lockdown::Wanted};
 
 /// Row of a lockdown.
 pub type LockdownId = i64;
@@ -22,18 +19,22 @@ pub struct Lockdown {
     pub uid: u32,
     /// Why.
     pub reason: String,
-    /// What was asked for.
+    /// How often it was ordered.
+    pub orders: u32,
+    /// What was asked for, by all of them together.
     pub wanted: Wanted,
     /// When it was triggered.
     pub started_at: Time,
+    /// Nothing is left to do.
+    pub finished: bool,
     /// It was taken back.
     pub restored: bool,
     /// Until then what it took away is kept.
     pub undo_until: Time,
 }
 
-const COLUMNS: &str = "lockdowns.id, name, uid, reason, wanted, started_at, restored_at IS NOT NULL, undo_until \
-                       FROM lockdowns JOIN accounts ON accounts.id = account_id";
+const COLUMNS: &str = "lockdowns.id, name, uid, reason, wanted, started_at, restored_at IS NOT NULL, undo_until, \
+                       orders, finished_at IS NOT NULL FROM lockdowns JOIN accounts ON accounts.id = account_id";
 
 fn lockdown(row: &Row<'_>) -> Result<Lockdown> {
     let wanted: String = row.get(4)?;
@@ -48,6 +49,8 @@ fn lockdown(row: &Row<'_>) -> Result<Lockdown> {
         started_at: row.get(5)?,
         restored: row.get(6)?,
         undo_until: row.get(7)?,
+        orders: row.get(8)?,
+        finished: row.get(9)?,
     })
 }
 
@@ -80,11 +83,10 @@ pub fn open(
             connection.last_insert_rowid()
         }
         Some(standing) => {
-            let actions: Actions = standing.wanted.actions.and(wanted.actions);
             connection.execute(
-                "UPDATE lockdowns SET reason = ?2, wanted = ?3, finished_at = NULL, undo_until = max(undo_until, ?4)
-                 WHERE id = ?1",
-                params![standing.id, reason, json(Wanted { actions, ..wanted }), undo_until],
+                "UPDATE lockdowns SET reason = ?2, wanted = ?3, finished_at = NULL, orders = orders + 1,
+                     undo_until = max(undo_until, ?4) WHERE id = ?1",
+                params![standing.id, reason, json(standing.wanted.and(wanted)), undo_until],
             )?;
             standing.id
         }
@@ -97,13 +99,23 @@ fn json(wanted: Wanted) -> String {
     serde_json::to_string(&wanted).unwrap_or_default()
 }
 
-/// The last lockdown of the account of this name, taken back or not.
+/// The lockdown in this row.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn get(connection: &Connection, id: LockdownId) -> Result<Lockdown> {
+    connection.prepare_cached(&format!("SELECT {COLUMNS} WHERE lockdowns.id = ?1"))?.query_row([id], lockdown)
+}
+
+/// The lockdown of the account of this name that stands, or else the last one that was taken back.
 ///
 /// # Errors
 /// Those of SQLite.
 pub fn last_of(connection: &Connection, name: &str) -> Result<Option<Lockdown>> {
     connection
-        .prepare_cached(&format!("SELECT {COLUMNS} WHERE name = ?1 ORDER BY lockdowns.id DESC LIMIT 1"))?
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} WHERE name = ?1 ORDER BY restored_at IS NULL DESC, lockdowns.id DESC LIMIT 1"
+        ))?
         .query_row([name], lockdown)
         .optional()
 }
@@ -119,32 +131,61 @@ pub fn unfinished(connection: &Connection) -> Result<Vec<Lockdown>> {
         .collect()
 }
 
-/// Notes that nothing is left to do.
+/// Notes that nothing is left to do, or with `None` that something is. One that was ordered again meanwhile is left as it is.
 ///
 /// # Errors
 /// [`StoreError::Sqlite`]
-pub fn set_finished(change: &mut Change<'_>, id: LockdownId, now: Time) -> Result<(), StoreError> {
-    change.connection().execute("UPDATE lockdowns SET finished_at = ?2 WHERE id = ?1", params![id, now])?;
+pub fn set_finished(
+    change: &mut Change<'_>,
+    lockdown: &Lockdown,
+    at: Option<Time>,
+) -> Result<(), StoreError> {
+    change.connection().execute(
+        "UPDATE lockdowns SET finished_at = ?3 WHERE id = ?1 AND orders = ?2",
+        params![lockdown.id, lockdown.orders, at],
+    )?;
     Ok(())
 }
 
-/// Notes that it was taken back, or that it stands again.
+/// Notes that it was taken back. `false`: it was not, because it was ordered again meanwhile.
 ///
 /// # Errors
 /// [`StoreError::Sqlite`]
-pub fn set_restored(change: &mut Change<'_>, id: LockdownId, at: Option<Time>) -> Result<(), StoreError> {
-    change.connection().execute("UPDATE lockdowns SET restored_at = ?2 WHERE id = ?1", params![id, at])?;
+pub fn set_restored(change: &mut Change<'_>, lockdown: &Lockdown, now: Time) -> Result<bool, StoreError> {
+    let restored = change.connection().execute(
+        "UPDATE lockdowns SET restored_at = ?3 WHERE id = ?1 AND orders = ?2 AND restored_at IS NULL",
+        params![lockdown.id, lockdown.orders, now],
+    )?;
+    Ok(restored > 0)
+}
+
+/// Notes that a lockdown that was taken back stands again, unless a later one of the same account does.
+///
+/// # Errors
+/// [`StoreError::Sqlite`]
+pub fn stand_again(change: &mut Change<'_>, id: LockdownId) -> Result<(), StoreError> {
+    change.connection().execute(
+        "UPDATE lockdowns SET restored_at = NULL, finished_at = NULL WHERE id = ?1 AND NOT EXISTS (
+             SELECT 1 FROM lockdowns AS other
+             WHERE other.account_id = lockdowns.account_id AND other.restored_at IS NULL)",
+        [id],
+    )?;
     Ok(())
 }
+
+/// The line of shadow(5) as it was.
+pub const SHADOW: &str = "shadow";
+/// What is left of it when its hash is forgotten: the account's own expiry.
+pub const EXPIRY: &str = "expiry";
 
 /// Something as it was before a lockdown changed it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PriorState {
-    /// `shadow`, `linger`, `unit`, or a kind of file.
+    /// [`SHADOW`], [`EXPIRY`], `linger`, `unit`, or a kind of file.
     pub kind: String,
     /// Path of the file, name of the unit; empty where there is one of its kind.
     pub name: Vec<u8>,
-    /// What was in it; secret.
+    /// What was in it, or the hash; secret.
     pub content: Vec<u8>,
     /// The rest, as JSON.
     pub details: String,
@@ -208,14 +249,24 @@ pub fn forget(change: &mut Change<'_>, rows: &[i64]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Forgets the prior states whose time has come.
+/// Forgets the prior states whose time has come. Where the lockdown stands, or can stand again because a recovery code waits, the
+/// account's own expiry stays: it is what a restore puts in the place of the lockdown's, and that it was kept tells the
+/// lockdown's own work from what was there before.
 ///
 /// # Errors
 /// [`StoreError::Sqlite`]
 pub fn forget_old(change: &mut Change<'_>, now: Time) -> Result<(), StoreError> {
     change.connection().execute(
-        "DELETE FROM prior_states WHERE lockdown_id IN (SELECT id FROM lockdowns WHERE undo_until <= ?1)",
-        [now],
+        "UPDATE prior_states SET kind = ?2, content = x'' WHERE kind = ?3 AND lockdown_id IN (
+             SELECT id FROM lockdowns WHERE undo_until <= ?1 AND (restored_at IS NULL OR EXISTS (
+                 SELECT 1 FROM recoveries WHERE lockdown_id = lockdowns.id)))",
+        params![now, EXPIRY, SHADOW],
+    )?;
+    change.connection().execute(
+        "DELETE FROM prior_states WHERE lockdown_id IN (
+             SELECT id FROM lockdowns WHERE undo_until <= ?1 AND (kind <> ?2 OR (restored_at IS NOT NULL
+                 AND NOT EXISTS (SELECT 1 FROM recoveries WHERE lockdown_id = lockdowns.id))))",
+        params![now, EXPIRY],
     )?;
     Ok(())
 }
@@ -227,8 +278,8 @@ pub fn forget_old(change: &mut Change<'_>, now: Time) -> Result<(), StoreError> 
 pub fn next_deadline(connection: &Connection) -> Result<Option<Time>> {
     connection.query_row(
         "SELECT min(undo_until) FROM lockdowns WHERE EXISTS (
-             SELECT 1 FROM prior_states WHERE lockdown_id = lockdowns.id)",
-        [],
+             SELECT 1 FROM prior_states WHERE lockdown_id = lockdowns.id AND kind <> ?1)",
+        [EXPIRY],
         |row| row.get(0),
     )
 }

@@ -77,6 +77,14 @@ pub fn due(connection: &Connection, now: Time) -> Result<Vec<Recovery>> {
         .collect()
 }
 
+/// The next moment at which a code ends.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn next_deadline(connection: &Connection) -> Result<Option<Time>> {
+    connection.query_row("SELECT min(expires_at) FROM recoveries", [], |row| row.get(0))
+}
+
 /// Forgets a code.
 ///
 /// # Errors

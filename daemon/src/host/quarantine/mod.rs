@@ -62,7 +62,8 @@ pub enum Form {
     File,
     /// A symbolic link: its target is the content.
     Symlink,
-    /// A file too large to keep: renamed in place, to its name and `.lockdown`. There is no content.
+    /// A file too large to keep: renamed in place, to its name and `.lockdown`, in a spool with a dot in front. There is no
+    /// content.
     Aside {
         /// Its inode number, by which it is known again.
         inode: u64,
@@ -165,7 +166,7 @@ pub fn remove(kept: &Kept) -> Result<(), QuarantineError> {
         Way::Ends(_) => Ok(false),
         Way::Whole(place) => match &kept.form {
             Form::File | Form::Symlink => kept.unlink(&place),
-            Form::Aside { inode } => set_aside(&place, *inode),
+            Form::Aside { inode } => set_aside(&place, kept.kind, *inode),
             Form::Edited { .. } => kept.edit(&place),
         },
     });
@@ -211,12 +212,16 @@ enum Back {
 }
 
 /// `false`: it is not this file any more.
-fn set_aside(place: &Place, inode: u64) -> io::Result<bool> {
+fn set_aside(place: &Place, kind: KeptKind, inode: u64) -> io::Result<bool> {
     let Some(stat) = place.stat()? else { return Ok(true) };
     if stat.st_ino != inode {
         return Ok(false);
     }
-    place.set_aside()?;
+    match kind {
+        // atd runs what begins with the name of a job, whatever follows.
+        KeptKind::AtJob | KeptKind::Crontab => place.hide()?,
+        KeptKind::AuthorizedKeys | KeptKind::EditedKeys => place.set_aside()?,
+    };
     place.sync()?;
     Ok(true)
 }

@@ -247,12 +247,14 @@ impl Place {
 
     /// What was set aside and has this inode number.
     pub fn find_aside(&self, inode: u64) -> io::Result<Option<Self>> {
-        let prefix = [self.name.as_bytes(), b".lockdown"].concat();
+        let suffixed = [self.name.as_bytes(), b".lockdown"].concat();
+        let prefixes = [[b".", &suffixed[..]].concat(), suffixed];
         for entry in Dir::read_from(self.open_directory()?)? {
             let name = OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned();
             let place = self.beside(name)?;
             let is_it = || Ok::<_, io::Error>(place.stat()?.is_some_and(|stat| stat.st_ino == inode));
-            if place.name.as_bytes().starts_with(&prefix) && is_it()? {
+            let is_named_so = prefixes.iter().any(|prefix| place.name.as_bytes().starts_with(prefix));
+            if is_named_so && is_it()? {
                 return Ok(Some(place));
             }
         }

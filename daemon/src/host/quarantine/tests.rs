@@ -442,3 +442,22 @@ proptest! {
         prop_assert_eq!(kept.edited(&lines).len() + taken, kept.content.len());
     }
 }
+
+#[test]
+fn a_job_too_large_to_keep_is_out_of_sight_of_atd() {
+    let spool = tempfile::tempdir().unwrap();
+    let path = spool.path().join("a0000101d0c1a2");
+    let job = vec![b'#'; usize::try_from(MAX_CONTENT).unwrap() + 1];
+    fs::write(&path, &job).unwrap();
+    let account = Account::without_nss("alice".into(), 61_003);
+    let kept = examine(KeptKind::AtJob, &account, &path).unwrap().unwrap();
+    for _ in 0..2 {
+        remove(&kept).unwrap();
+        let names: Vec<_> =
+            fs::read_dir(spool.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(names.len() == 1 && names[0].as_encoded_bytes().starts_with(b"."), "{names:?}");
+    }
+    put_back(&kept).unwrap();
+    put_back(&kept).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), job);
+}

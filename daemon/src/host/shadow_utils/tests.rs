@@ -177,3 +177,23 @@ proptest! {
         }
     }
 }
+
+#[tokio::test]
+async fn of_an_expiry_that_is_not_known_only_the_lockdowns_own_goes() {
+    let files = Files::new();
+    let utils = files.utils();
+    // Bob's own, which no lockdown has touched.
+    let before = files.line("bob");
+    utils.lift_expiry("bob", None).await.unwrap();
+    assert_eq!(files.line("bob"), before);
+
+    let own = utils.local("bob").unwrap();
+    utils.shut("bob", Parts { expires: true, hash: false }).await.unwrap();
+    assert_ne!(files.line("bob"), before);
+    utils.lift_expiry("bob", Some(&own)).await.unwrap();
+    assert_eq!(files.line("bob"), before);
+
+    utils.shut("bob", Parts { expires: true, hash: false }).await.unwrap();
+    utils.lift_expiry("bob", None).await.unwrap();
+    assert_eq!(utils.local("bob").unwrap().expires, "");
+}

@@ -43,6 +43,11 @@ pub fn later(core: &Arc<Core>, lockdown: Lockdown, spared: Spared) {
     start(core, lockdown, spared, PAUSES[0]);
 }
 
+/// Carries out, in the background, a lockdown that stands again.
+pub fn again(core: &Arc<Core>, lockdown: Lockdown) {
+    start(core, lockdown, Spared::default(), Duration::ZERO);
+}
+
 fn start(core: &Arc<Core>, lockdown: Lockdown, spared: Spared, first: Duration) {
     let Some(place) = core.take_up(lockdown.id) else { return };
     let core = Arc::clone(core);
@@ -60,8 +65,9 @@ fn start(core: &Arc<Core>, lockdown: Lockdown, spared: Spared, first: Duration) 
             };
             let spared = if terminal.iter().any(Mark::is_alive) { spared.clone() } else { Spared::default() };
             let watcher = Watcher::nobody(&core, &account);
-            if secure(&core, &lockdown, &account, &watcher, &spared).await.is_complete() {
-                return;
+            match secure(&core, &lockdown, &account, &watcher, &spared).await {
+                Some(secured) if !secured.is_complete() => {}
+                _ => return,
             }
         }
     });

@@ -27,7 +27,10 @@ use crate::{
     core::Core,
     domain::{account::Account, event::Action},
     host::terminals,
-    store::lockdowns::Lockdown,
+    store::{
+        StoreError,
+        lockdowns::{self, Lockdown},
+    },
 };
 use begin::{begin, refuse};
 use choose::{Chosen, choose};
@@ -136,6 +139,9 @@ pub async fn triggered(core: &Arc<Core>, report: TriggerReport, reporter: u32) {
     if let Some(protection) = Rule::for_one(core, &order.caller).check(&account).await {
         return refuse(core, &order, &account.name, &protection.to_string()).await;
     }
+    if stands_already(core, &order, &account).await {
+        return tracing::info!("{} is locked down: {}", escape(&account.name), escape(&order.reason));
+    }
     let begun = begin(core, &order, vec![account.clone()]).await;
     drop(deciding);
     match begun {
@@ -150,6 +156,15 @@ pub async fn triggered(core: &Arc<Core>, report: TriggerReport, reporter: u32) {
     }
 }
 
+/// Whoever can try to log in reaches a trigger as often as they like: only the first time does it make work.
+async fn stands_already(core: &Core, order: &Order, account: &Account) -> bool {
+    let name = account.name.clone();
+    let last =
+        core.store.read(move |connection| lockdowns::last_of(connection, &name).map_err(StoreError::from));
+    let stands = |last: Lockdown| !last.restored && last.wanted.and(order.wanted) == last.wanted;
+    order.wanted.actions.deactivate && last.await.ok().flatten().is_some_and(stands)
+}
+
 /// `lockdown` is absent if nothing is to be done on the host: every action is off.
 async fn carry_out(
     core: &Arc<Core>,
@@ -159,8 +174,12 @@ async fn carry_out(
 ) -> views::LockdownResult {
     let Some(lockdown) = lockdown else { return result::nothing_wanted(&account) };
     let watcher = Watcher::new(core, &order.caller, &account);
-    let spared = order.spared();
-    let secured = secure(core, &lockdown, &account, &watcher, &spared).await;
+    let spared = order.spared(&account);
+    let Some(secured) = secure(core, &lockdown, &account, &watcher, &spared).await else {
+        let why =
+            format!("{} was restored meanwhile: lock it down again if it has to be", escape(&account.name));
+        return failed(account.name, &Error::Failed(why));
+    };
     if !secured.is_complete() {
         finish::later(core, lockdown, spared);
     }

@@ -7,11 +7,12 @@ use lockdown_enforcement::TriggerReport;
 use crate::{
     bus::caller::Caller,
     domain::{
+        account::Account,
         event::Fields,
         lock::Owner,
         lockdown::{Actions, Suspects, Wanted},
     },
-    host::processes::Mark,
+    host::processes::{Mark, logging_in, of_account},
 };
 
 /// Who gives an order.
@@ -111,12 +112,14 @@ impl Order {
                     .to_owned(),
             )
         })?;
+        let mut actions = defaults(settings);
+        actions.unusable_password &= !settings.self_service.keep_password;
         Ok(Self {
             caller: caller.clone(),
             by: By::User,
             reason: given(options.reason)?,
             message,
-            wanted: Wanted { actions: defaults(settings), suspects: Suspects::Report },
+            wanted: Wanted { actions, suspects: Suspects::Report },
             abort: false,
             force: false,
         })
@@ -152,13 +155,17 @@ impl Order {
         }
     }
 
-    /// What it goes round: whoever locks others down goes on, and an attempt to log in is not to look cut off.
+    /// What it goes round in this account: whoever locks others down goes on, and an attempt to log in is not to look cut off.
+    /// What the account ran before the attempt (the shell in which somebody gave sudo the password of duress) is none of it.
     #[must_use]
-    pub fn spared(&self) -> Spared {
+    pub fn spared(&self, account: &Account) -> Spared {
         match self.by {
             By::User => Spared::default(),
             By::Operator => Spared { marks: self.caller.lineage(), is_failing_login: false },
-            By::LoginPath => Spared { marks: self.caller.lineage(), is_failing_login: true },
+            By::LoginPath => {
+                let target = of_account(account.uid, &account.name);
+                Spared { marks: logging_in(&target, &self.caller.lineage()), is_failing_login: true }
+            }
         }
     }
 
@@ -263,6 +270,30 @@ mod tests {
     }
 
     #[test]
+    fn a_trigger_spares_nothing_that_the_account_ran_before() {
+        // Everything that this test descends from and that runs as its own user.
+        let own = rustix::process::geteuid().as_raw();
+        let account = Account::without_nss("alice".into(), own);
+        let report = TriggerReport {
+            account: "alice".into(),
+            uid: own,
+            service: "sudo".into(),
+            tty: None,
+            remote_host: None,
+            remote_user: None,
+            pid: std::process::id(),
+            phase: lockdown_enforcement::Phase::Account,
+        };
+        let order = Order::of_login_path(&Settings::default(), &report, std::process::id());
+        assert!(!order.caller.lineage().is_empty());
+        assert_eq!(order.spared(&account).marks, []);
+        let operator = Caller { pid: Some(std::process::id()), ..Caller::default() };
+        let options = options::Lockdown { reason: Some("r".into()), ..Default::default() };
+        let order = Order::of_operator(&Settings::default(), &operator, options).unwrap();
+        assert!(!order.spared(&account).marks.is_empty());
+    }
+
+    #[test]
     fn self_service_leaves_the_user_with_all_that_is_configured() {
         let mut settings = Settings::default();
         let of = |settings: &Settings| {
@@ -274,6 +305,8 @@ mod tests {
         settings.self_service.phone = Some("555-0123".into());
         let order = of(&settings).unwrap();
         assert_eq!(order.message, "Call the help desk.\n555-0123");
+        // Otherwise nobody could be shown it again.
+        assert!(!order.wanted.actions.unusable_password && order.wanted.actions.deactivate);
         assert_eq!(order.owner(), Owner::SelfService);
     }
 }

@@ -25,10 +25,11 @@ use crate::{
         lockdown::{ActionOutcome, Actions},
     },
     host::{
-        clock, hooks, shadow_utils,
+        clock, hooks,
+        shadow_utils::{self, ShadowState},
         sweep::{self, AccountSweep},
     },
-    operations::{prior, sessions},
+    operations::{prior, recovery, sessions},
     store::{
         StoreError,
         lockdowns::{self, Lockdown},
@@ -91,15 +92,17 @@ impl Secured {
     }
 }
 
-/// Carries a lockdown out. One account is worked on by one at a time.
+/// Carries a lockdown out as it stands when its turn comes: one account is worked on by one at a time. `None` if a restore came
+/// first, and there is nothing to carry out any more.
 pub async fn secure(
     core: &Core,
     lockdown: &Lockdown,
     account: &Account,
     watcher: &Watcher<'_>,
     spared: &Spared,
-) -> Secured {
+) -> Option<Secured> {
     let _alone = core.alone_with(account.uid).await;
+    let lockdown = &as_it_stands(core, lockdown).await?;
     let wanted = lockdown.wanted;
     let actions = wanted.actions;
     let open = sessions::open(core, Some(account.name.clone())).await.unwrap_or_default();
@@ -151,7 +154,19 @@ pub async fn secure(
     if let Err(error) = record(core, lockdown, account, &secured).await {
         tracing::error!("the outcome of {}'s lockdown could not be recorded: {error}", escape(&account.name));
     }
-    secured
+    Some(secured)
+}
+
+async fn as_it_stands(core: &Core, lockdown: &Lockdown) -> Option<Lockdown> {
+    let id = lockdown.id;
+    let read = core.store.read(move |connection| lockdowns::get(connection, id).map_err(StoreError::from));
+    match read.await {
+        Ok(now) => (!now.restored).then_some(now),
+        Err(error) => {
+            tracing::error!("the lockdown of {} cannot be read: {error}", escape(&lockdown.account));
+            Some(lockdown.clone())
+        }
+    }
 }
 
 /// Account expiry and an unusable hash, for what does not ask PAM. Outcomes of deactivating and of the password.
@@ -184,7 +199,7 @@ async fn shut_shadow(core: &Core, lockdown: &Lockdown, account: &Account) -> Act
         Ok(None) => return ActionOutcome::NotLocal,
         Err(error) => return ActionOutcome::Failed(error.to_string()),
     };
-    if let Err(error) = prior::keep_shadow(core, lockdown.id, &state).await {
+    if let Err(error) = keep_shadow(core, lockdown, state).await {
         // Without it an undo would have nothing to put back; the lock holds, and this is tried again.
         return ActionOutcome::Failed(format!(
             "/etc/shadow stays as it is, as it could not be kept: {error}"
@@ -194,6 +209,24 @@ async fn shut_shadow(core: &Core, lockdown: &Lockdown, account: &Account) -> Act
         Ok(()) => ActionOutcome::Done,
         Err(error) => ActionOutcome::Failed(error.to_string()),
     }
+}
+
+/// A recovery code that waits ends with this: its hash is not kept, as an undo would put it back for good.
+async fn keep_shadow(core: &Core, lockdown: &Lockdown, state: ShadowState) -> Result<(), StoreError> {
+    recovery::look(core, &lockdown.account).await?;
+    let lockdown = lockdown.clone();
+    core.store
+        .write(move |change| {
+            if recovery::end(change, &lockdown.account)? {
+                let mut event = Event::new(clock::now(), Action::RecoveryExpired, &lockdown.account);
+                event.reason = "the account was locked down before it was used".to_owned();
+                change.record(event)?;
+                prior::keep_expiry(change, lockdown.id, &state)
+            } else {
+                prior::keep_shadow(change, lockdown.id, &state)
+            }
+        })
+        .await
 }
 
 async fn revoke(core: &Core, lockdown: &Lockdown, account: &Account, watcher: &Watcher<'_>) -> Revoked {
@@ -291,11 +324,11 @@ async fn record(
     if !complete {
         event.outcome = Outcome::Failed(failures.join("; "));
     }
-    let id = lockdown.id;
+    let lockdown = lockdown.clone();
     core.store
         .write(move |change| {
             if complete {
-                lockdowns::set_finished(change, id, clock::now())?;
+                lockdowns::set_finished(change, &lockdown, Some(clock::now()))?;
             }
             change.record(event)
         })

@@ -4,6 +4,8 @@ CREATE TABLE lockdowns (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
     account_id   INTEGER NOT NULL REFERENCES accounts (id),
     reason       TEXT    NOT NULL,
+    -- How often it was ordered: who carries out an earlier order does not end a later one.
+    orders       INTEGER NOT NULL DEFAULT 1,
     -- What was asked for, as JSON.
     wanted       TEXT    NOT NULL,
     started_at   INTEGER NOT NULL,
@@ -20,9 +22,11 @@ CREATE INDEX lockdowns_by_account ON lockdowns (account_id, id);
 CREATE TABLE prior_states (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
     lockdown_id  INTEGER NOT NULL REFERENCES lockdowns (id) ON DELETE CASCADE,
+    -- A shadow line becomes an 'expiry' when its hash is forgotten: what it says of the account's end is needed for longer.
     kind         TEXT    NOT NULL,
     -- Path of the file, name of the unit; empty where there is one of its kind.
     name         BLOB    NOT NULL,
+    -- The secret part: of a file, its content; of a shadow line, its hash.
     content      BLOB    NOT NULL,
     -- JSON.
     details      TEXT    NOT NULL
