@@ -101,15 +101,15 @@ async fn found_outside(core: &Core, account: &Account) -> Vec<String> {
         .await
         .unwrap_or_default();
     let wanted = [
-        ("suspects", "units that it may have started as root"),
-        ("keys_elsewhere", "its keys in other accounts"),
+        ("suspects", "a unit that it may have started as root"),
+        ("keys_elsewhere", "its key in another account"),
     ];
-    events
-        .iter()
-        .flat_map(|event| {
-            wanted
-                .iter()
-                .filter_map(|(key, what)| event.input.get(*key).map(|list| format!("{what}: {list}")))
-        })
-        .collect()
+    let mut lines = Vec::new();
+    for event in &events {
+        for (key, what) in wanted {
+            let list = event.input.get(key).map(String::as_str).unwrap_or_default();
+            lines.extend(list.split("; ").filter(|one| !one.is_empty()).map(|one| format!("{what}: {one}")));
+        }
+    }
+    lines
 }

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use lockdown_dbus_api::{Error, views};
 use zbus::DBusError;
 
+use lockdown_enforcement::escape::escape;
+
 use super::secure::Secured;
 use crate::domain::{account::Account, lockdown::ActionOutcome};
 
@@ -58,7 +60,7 @@ pub fn view(account: &Account, secured: Secured) -> views::LockdownResult {
         format!(
             "{}; it is tried again, see `lockdownctl events --user {}`",
             failures.join("; "),
-            account.name
+            escape(&account.name)
         )
     });
     views::LockdownResult {

@@ -36,8 +36,6 @@ use crate::{
     },
 };
 
-const HOOKS: &str = "/etc/lockdown/revoke.d";
-
 /// What came of a lockdown on the host.
 #[derive(Clone, Debug)]
 pub struct Secured {
@@ -135,7 +133,7 @@ pub async fn secure(
         follow::follow(core, lockdown, account, &revoked.fingerprints, &spared.marks),
         run_hooks(core, lockdown, account),
     );
-    watcher.report("follow_keys", "done");
+    watcher.report("follow_keys", &ActionOutcome::of(&followed.problems).to_string());
     let revoke_tokens = if actions.revoke_tokens { taken(&revoked, &hooks) } else { ActionOutcome::Off };
     watcher.report("revoke_tokens", &revoke_tokens.to_string());
 
@@ -262,7 +260,7 @@ async fn run_hooks(
         "reason": lockdown.reason,
         "time": clock::now(),
     });
-    hooks::run_all(Path::new(HOOKS), &input, core.settings().lockdown.hook_timeout).await
+    hooks::run_all(Path::new(hooks::DIRECTORY), &input, core.settings().lockdown.hook_timeout).await
 }
 
 fn ended(outcome: &sweep::Outcome, stopped: &Stopped, spared: &Spared) -> ActionOutcome {
