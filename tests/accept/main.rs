@@ -16,6 +16,7 @@ mod lockdown_trouble;
 mod nss;
 mod package;
 mod race;
+mod recovery;
 mod restore;
 mod running;
 mod self_service;
