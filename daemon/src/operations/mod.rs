@@ -3,6 +3,7 @@
 pub mod account;
 pub mod expire;
 pub mod join;
+mod lapse;
 pub mod lock;
 pub mod lockdown;
 pub mod prior;

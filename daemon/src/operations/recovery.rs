@@ -1,33 +1,18 @@
-//! What becomes of a recovery code: it is used, or it ends.
+//! A recovery code, until it is used.
 //!
 //! The code is the account's password in shadow(5), marked as one that has to be changed at the next login. While it has not been
-//! used, the account expires when the code does, also with the daemon dead.
-
-use std::sync::Arc;
+//! used, the account expires when the code does, also with the daemon dead: `lapse.rs`.
 
 use lockdown_enforcement::escape::escape;
 
-use super::{lockdown::finish, prior, view::lock_notice};
 use crate::{
-    announcement::Announcement,
     core::Core,
-    domain::{
-        event::{Action, Event},
-        lock::{NewLock, Owner, Time},
-        lockdown::{Actions, Suspects, Wanted},
-    },
+    domain::event::{Action, Event},
     host::{clock, shadow_utils},
     store::{
-        Change, StoreError, accounts, lockdowns, locks,
+        Change, StoreError, accounts,
         recoveries::{self, Recovery},
     },
-};
-
-const NOT_USED: &str = "the recovery code was not used in time";
-/// Whatever the lockdown was ordered to do: the code must not open the account any more.
-const SHUT: Wanted = Wanted {
-    actions: Actions { deactivate: true, unusable_password: true, end_sessions: false, revoke_tokens: false },
-    suspects: Suspects::Report,
 };
 
 /// Looks whether the code of this account was used, and gives the account its own expiry back then.
@@ -40,27 +25,27 @@ pub async fn look(core: &Core, account: &str) -> Result<(), StoreError> {
         .store
         .read(move |connection| recoveries::of_account(connection, &name).map_err(StoreError::from))
         .await?;
-    match waiting {
-        Some(recovery) if was_used(&recovery.account) => used(core, recovery).await,
-        _ => Ok(()),
+    if let Some(recovery) = waiting {
+        note_use(core, recovery).await?;
     }
+    Ok(())
 }
 
-/// Settles the codes that end now: those that were used unnoticed, and those that were not: there the lockdown stands again.
+/// Whether a code was used. If so it is out of the books, and the account has its own expiry back.
 ///
 /// # Errors
 /// [`StoreError`]
-pub async fn settle(core: &Arc<Core>, now: Time) -> Result<(), StoreError> {
-    let due =
-        core.store.read(move |connection| recoveries::due(connection, now).map_err(StoreError::from)).await?;
-    for recovery in due {
-        if was_used(&recovery.account) {
-            used(core, recovery).await?;
-        } else {
-            lapse(core, recovery).await?;
-        }
+pub async fn note_use(core: &Core, recovery: Recovery) -> Result<bool, StoreError> {
+    if !was_used(&recovery.account) {
+        return Ok(false);
     }
-    Ok(())
+    core.store
+        .write(move |change| {
+            end(change, &recovery.account)?;
+            change.record(Event::new(clock::now(), Action::RecoveryUsed, &recovery.account))
+        })
+        .await?;
+    Ok(true)
 }
 
 /// The user has set a new password, or an administrator has: the code is gone from shadow(5).
@@ -72,51 +57,6 @@ fn was_used(account: &str) -> bool {
             false
         }
     }
-}
-
-async fn used(core: &Core, recovery: Recovery) -> Result<(), StoreError> {
-    core.store
-        .write(move |change| {
-            end(change, &recovery.account)?;
-            change.record(Event::new(clock::now(), Action::RecoveryUsed, &recovery.account))
-        })
-        .await
-}
-
-/// The lockdown stands again, or goes on in one that was ordered meanwhile.
-async fn lapse(core: &Arc<Core>, recovery: Recovery) -> Result<(), StoreError> {
-    let account = recovery.account.clone();
-    let state = shadow_utils::state_of(&account).ok().flatten();
-    let message = core.settings().lock.message.clone().unwrap_or_default();
-    let (lock, lockdown) = core
-        .store
-        .write(move |change| {
-            let now = clock::now();
-            end(change, &recovery.account)?;
-            let terms = NewLock {
-                owner: Owner::Lockdown,
-                reason: NOT_USED.to_owned(),
-                message,
-                created_by: "lockdownd".to_owned(),
-                expires_at: None,
-            };
-            let lock = locks::put(change, recovery.account_id, recovery.uid, &terms, now)?;
-            lockdowns::stand_again(change, recovery.lockdown)?;
-            let lockdown = lockdowns::open(change, recovery.account_id, NOT_USED, SHUT, now, now)?;
-            if let Some(state) = state {
-                prior::keep_expiry(change, lockdown.id, &state)?;
-            }
-            let mut event = Event::new(now, Action::RecoveryExpired, &recovery.account);
-            event.target = format!("lock:{}", lock.id);
-            event.owner = terms.owner.to_string();
-            change.record(event)?;
-            Ok::<_, StoreError>((lock, lockdown))
-        })
-        .await?;
-    core.announce(Announcement::LockdownTriggered(account, lock_notice(&lock, true)));
-    // The lock holds already; this takes the code out of shadow(5), and closes what goes past PAM.
-    finish::again(core, lockdown);
-    Ok(())
 }
 
 /// Takes a code out of the books, and gives the account its own expiry back. `false` if there is none.

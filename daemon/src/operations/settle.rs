@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lockdown_dbus_api::views::{ExpiryNotice, LockNotice};
 
-use super::{recovery, sessions, view};
+use super::{lapse, sessions, view};
 use crate::{
     announcement::Announcement,
     core::Core,
@@ -28,7 +28,7 @@ struct Settled {
 /// [`StoreError`]; tried again at the next change or deadline.
 pub async fn settle(core: &Arc<Core>) -> Result<(), StoreError> {
     // Before accounts expire: one whose code was used has its own expiry again.
-    recovery::settle(core, clock::now()).await?;
+    lapse::settle(core, clock::now()).await?;
     let settled = core
         .store
         .write(|change| {
