@@ -4,7 +4,7 @@
 //! themselves; only root's processes report.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     io,
     os::fd::{AsFd, FromRawFd, OwnedFd},
     path::Path,
@@ -147,7 +147,7 @@ async fn serve_one(core: &Arc<Core>, connection: OwnedFd, peer: Peer) -> io::Res
 /// The answer that the login path would give, from the same record.
 fn verdict(core: &Core, uid: u32) -> Reply {
     match core.directory.read(uid) {
-        Ok(record) => match decide(record.as_ref(), clock::now(), None) {
+        Ok(record) => match decide(record.as_ref(), clock::now(), &BTreeSet::new()) {
             Verdict::Allow => Reply::Allow,
             Verdict::Deny(denial) => Reply::Deny(denial),
         },

@@ -1,6 +1,7 @@
 //! The store and its deny records, as one: what is acknowledged is in both, what fails is in neither.
 #![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "tests report by panicking")]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use lockdown_dbus_api::options::EventFilter;
@@ -50,7 +51,7 @@ async fn unlock(store: &Store, uid: u32, lock: i64) -> Result<(), StoreError> {
 
 fn denies(root: &Path, uid: u32, now: i64) -> bool {
     let record = directory(root).read(uid).unwrap();
-    decide(record.as_ref(), now, None) != Verdict::Allow
+    decide(record.as_ref(), now, &BTreeSet::new()) != Verdict::Allow
 }
 
 async fn drifts(store: &Store, root: &Path) -> Vec<enforce::Drift> {

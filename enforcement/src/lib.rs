@@ -10,11 +10,15 @@
 
 #![forbid(unsafe_code)]
 
+mod base64;
 mod crc32;
 pub mod directory;
 pub mod escape;
 pub mod frame;
+mod lines;
 pub mod record;
+mod sha256;
+pub mod ssh;
 pub mod verdict;
 
 pub use directory::{DenyDirectory, Listing, Prepared, ReadError, publish_all};
