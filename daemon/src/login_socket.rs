@@ -137,6 +137,8 @@ async fn serve_one(core: &Arc<Core>, connection: OwnedFd, peer: Peer) -> io::Res
             join::denied(core, report, peer.pid).await;
             Ok(())
         }
+        // What counts is in the tally.
+        Request::Attempt(_) => Ok(()),
         Request::Trigger(report) => {
             lockdown::triggered(core, report, peer.pid).await;
             Ok(())

@@ -113,6 +113,13 @@ impl<'a> Lines<'a> {
         self.optional_number(key)?.ok_or(Fault::Line(self.number))
     }
 
+    /// Whether the next line is this word alone.
+    pub(crate) fn flag(&mut self, word: &str) -> bool {
+        let is_set = self.rest.next_if(|line| *line == word).is_some();
+        self.number += usize::from(is_set);
+        is_set
+    }
+
     /// Nothing may follow.
     pub(crate) fn end(mut self) -> Result<(), Fault> {
         if self.rest.next().is_none() { Ok(()) } else { Err(Fault::Line(self.number)) }
