@@ -1,15 +1,20 @@
 //! The [`Host`] that the module runs on: a PAM transaction, NSS, the deny records, the clock and the login socket.
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use lockdown_enforcement::{DenyDirectory, ReadError, Record, Reply, Request};
+use lockdown_enforcement::{
+    AttackProtection, AttackProtectionError, DenyDirectory, Failure, ReadError, Record, Reply, Request,
+    Source, Table, TallyDirectory, TallyFile,
+};
 
 use crate::arguments::Arguments;
-use crate::core::{Account, Asked, Circumstances, Host, Priority, Process};
+use crate::core::{Account, Asked, Circumstances, Held, Host, Priority, Process, Turn};
 use crate::pam::{Item, Transaction};
+use crate::turn::{self, Attempt};
 use crate::{login_socket, nss};
 
 /// What pam_unix(8) asks for.
@@ -18,12 +23,23 @@ const FAIL_DELAY: Duration = Duration::from_secs(2);
 pub(crate) struct PamHost<'a> {
     transaction: Transaction<'a>,
     records: DenyDirectory,
+    tallies: TallyDirectory,
+    attack_protection: &'a Path,
     socket: &'a Path,
+    /// In which the attempt has its turn, until it is known whether that is to be kept.
+    turn: Cell<Option<TallyFile>>,
 }
 
 impl<'a> PamHost<'a> {
     pub(crate) fn new(transaction: Transaction<'a>, arguments: &'a Arguments) -> Self {
-        Self { transaction, records: DenyDirectory::new(&arguments.directory), socket: &arguments.socket }
+        Self {
+            transaction,
+            records: DenyDirectory::new(&arguments.directory),
+            tallies: TallyDirectory::new(&arguments.tally),
+            attack_protection: &arguments.attack_protection,
+            socket: &arguments.socket,
+            turn: Cell::default(),
+        }
     }
 
     fn item(&self, item: Item) -> Option<String> {
@@ -81,6 +97,60 @@ impl Host for PamHost<'_> {
             auth_info: self.variable(c"SSH_AUTH_INFO_0"),
             is_ssh: self.transaction.variable(c"SSH_CONNECTION").is_some(),
         }
+    }
+
+    fn remote_host(&self) -> Option<String> {
+        self.item(Item::RemoteHost)
+    }
+
+    fn attack_protection(&self) -> Result<Option<AttackProtection>, AttackProtectionError> {
+        AttackProtection::read(self.attack_protection)
+    }
+
+    fn tally(&self, uid: u32) -> io::Result<Option<Table>> {
+        self.tallies.open(uid)?.map(|tally| tally.read()).transpose()
+    }
+
+    fn add_failure(
+        &self,
+        uid: u32,
+        attempt: (&str, &Source),
+        counts: bool,
+        settings: &AttackProtection,
+        now: i64,
+    ) -> io::Result<Failure> {
+        self.tallies.create(uid)?.add(attempt, counts, settings, now)
+    }
+
+    fn clear_failures(&self, uid: u32, source: Option<&Source>) -> io::Result<usize> {
+        self.tallies.open(uid)?.map_or(Ok(0), |tally| tally.clear(source))
+    }
+
+    fn take_turn(&self, uid: u32, source: &Source) -> io::Result<Turn> {
+        let tally = self.tallies.create(uid)?;
+        if !turn::wait(&tally, source)? {
+            return Ok(Turn::Busy);
+        }
+        let table = tally.read()?;
+        self.turn.set(Some(tally));
+        Ok(Turn::Taken(table))
+    }
+
+    fn hold(&self, held: Held) {
+        let attempt = match (held, self.turn.take()) {
+            (Held::InTurn(counted), Some(tally)) => Attempt::InTurn { _tally: tally, counted },
+            (Held::InTurn(_), None) => return,
+            (Held::Refused, _) => Attempt::Refused,
+        };
+        self.transaction.keep(attempt);
+    }
+
+    fn held(&self) -> Option<Held> {
+        self.transaction.kept()
+    }
+
+    fn end_attempt(&self) {
+        self.transaction.forget();
     }
 
     fn ask_user(&self) -> Asked {

@@ -1,4 +1,7 @@
 //! What an account authenticates with: types, and ids that stay the same.
+//!
+//! The id of a type by itself (`ssh`, `fingerprint`) stands for all of that type, those to come included. The login path
+//! knows the same ids (`lockdown_enforcement::ssh::used`, and the guards of pam_lockdown(8)).
 
 use std::{fmt, str::FromStr};
 
@@ -12,7 +15,8 @@ pub const MAX_ID: usize = 512;
 pub enum Kind {
     /// The password. There is one, and its id is `password`.
     Password,
-    /// A public key that sshd takes: `ssh:SHA256:…`, a certificate counting as the key that it certifies.
+    /// A public key that sshd takes: `ssh:SHA256:…`, a certificate counting as the key that it certifies. And certificates by
+    /// their authority, `ssh-ca:SHA256:…`, or by that and their key id, `ssh-ca:SHA256:…:KEY ID`.
     Ssh,
     /// An enrolment of pam_u2f(8): `u2f:SHA256:…`, the hash of its key handle.
     U2f,
@@ -59,14 +63,25 @@ impl Kind {
             return None;
         }
         match id.split_once(':') {
-            None if id == Self::Password.name() => Some(Self::Password),
-            Some((name, rest)) if !rest.is_empty() => {
-                name.parse().ok().filter(|kind| *kind != Self::Password)
-            }
-            _ => None,
+            None => id.parse().ok(),
+            Some((_, "")) | Some(("password", _)) => None,
+            Some((AUTHORITY, _)) => Some(Self::Ssh),
+            Some((name, _)) => name.parse().ok(),
         }
     }
+
+    /// Whether a lock on `locked` is one on the authenticator with this id, too: it is the same, all of its type, or the
+    /// authority of the certificate.
+    #[must_use]
+    pub fn covers(locked: &str, id: &str) -> bool {
+        let whole = locked.parse::<Self>().is_ok_and(|kind| Self::of_id(id) == Some(kind));
+        let authority = |rest: &str| rest.starts_with(':') && locked.starts_with("ssh-ca:");
+        locked == id || whole || id.strip_prefix(locked).is_some_and(authority)
+    }
 }
+
+/// What the ids of authorities begin with.
+const AUTHORITY: &str = "ssh-ca";
 
 impl fmt::Display for Kind {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,10 +135,30 @@ mod tests {
         assert_eq!(Kind::of_id("password"), Some(Kind::Password));
         assert_eq!(Kind::of_id("ssh:SHA256:x"), Some(Kind::Ssh));
         assert_eq!(Kind::of_id("fingerprint:left-thumb"), Some(Kind::Fingerprint));
-        for id in ["", "ssh", "ssh:", "password:x", "password\n", "ssh:a\nb", "key:x", "SHA256:x"] {
+        assert_eq!(Kind::of_id("ssh-ca:SHA256:x:key id"), Some(Kind::Ssh));
+        assert_eq!(Kind::of_id("ssh"), Some(Kind::Ssh));
+        for id in ["", "ssh:", "ssh-ca", "ssh-ca:", "password:x", "password\n", "ssh:a\nb", "key:x", "SHA256:x"] {
             assert_eq!(Kind::of_id(id), None, "{id:?}");
         }
         assert_eq!(Kind::of_id(&format!("ssh:{}", "x".repeat(MAX_ID))), None);
+    }
+
+    #[test]
+    fn a_lock_covers_what_it_names_its_whole_type_and_an_authoritys_certificates() {
+        assert!(Kind::covers("ssh:SHA256:a", "ssh:SHA256:a"));
+        assert!(Kind::covers("ssh", "ssh:SHA256:a") && Kind::covers("ssh", "ssh-ca:SHA256:a"));
+        assert!(Kind::covers("ssh-ca:SHA256:a", "ssh-ca:SHA256:a:web 1"));
+        for (locked, id) in [
+            ("ssh:SHA256:a", "ssh:SHA256:ab"),
+            ("ssh:SHA256:a", "ssh:SHA256:a:b"),
+            ("ssh:SHA256:a", "ssh"),
+            ("ssh-ca:SHA256:a", "ssh-ca:SHA256:ab"),
+            ("ssh-ca:SHA256:a:web 1", "ssh-ca:SHA256:a"),
+            ("face", "fingerprint:left-thumb"),
+            ("password", "pin:/etc/pins"),
+        ] {
+            assert!(!Kind::covers(locked, id), "{locked} {id}");
+        }
     }
 
     proptest! {

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use zbus_systemd::login1::ManagerProxy;
 
 use lockdown_dbus_api::Error;
-use lockdown_enforcement::{DenialKind, DenialReport, Phase, SessionReport, escape::escape};
+use lockdown_enforcement::{DenialKind, DenialReport, Phase, SessionReport, escape::escape, ssh};
 
 use super::{
     recovery,
@@ -148,6 +148,7 @@ pub async fn opened(core: &Arc<Core>, report: SessionReport, leader: u32) {
         remote_host: report.remote_host.unwrap_or_default(),
         leader_pid: leader,
         authenticator: report.auth_info.as_deref().map(sshd::authenticator).unwrap_or_default(),
+        authenticators: report.auth_info.as_deref().map(|info| ssh::used(info).ids).unwrap_or_default(),
         started_at: clock::now(),
         ..Session::default()
     };
@@ -222,6 +223,10 @@ async fn put(core: &Arc<Core>, new: Session) {
             }
             let standing = locks::of_account(change.connection(), &session.account)?;
             let denied = locked_until(&standing, now).is_some()
+                || standing.iter().any(|lock| {
+                    let is_used = |id| session.authenticators.contains(id);
+                    lock.in_force(now) && lock.authenticator.as_ref().is_some_and(is_used)
+                })
                 || accounts::stored(change.connection(), &session.account)?.expired(now);
             Ok::<_, StoreError>((session, is_new, denied))
         })
