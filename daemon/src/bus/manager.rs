@@ -7,8 +7,8 @@ use zbus::{message::Header, object_server::SignalEmitter};
 use lockdown_dbus_api::{
     Dict, Error, options,
     views::{
-        Account, Authenticator, AuthenticatorNotice, Drift, Event, ExpiryNotice, LockNotice, LockdownPreview, LockdownResult, Progress, Restored,
-        Session,
+        Account, Authenticator, AuthenticatorNotice, Drift, Event, ExpiryNotice, LockNotice, LockdownPreview,
+        LockdownResult, Progress, Restored, Session,
     },
 };
 
@@ -17,7 +17,8 @@ use crate::{
     core::Core,
     domain::account,
     operations::{
-        account as accounts, authenticator, expire, lock, lockdown, resolve::resolve, restore, sessions, unlock, view,
+        account as accounts, authenticator, expire, lock, lockdown, resolve::resolve, restore, sessions,
+        unlock, view,
     },
 };
 

@@ -137,7 +137,9 @@ mod tests {
         assert_eq!(Kind::of_id("fingerprint:left-thumb"), Some(Kind::Fingerprint));
         assert_eq!(Kind::of_id("ssh-ca:SHA256:x:key id"), Some(Kind::Ssh));
         assert_eq!(Kind::of_id("ssh"), Some(Kind::Ssh));
-        for id in ["", "ssh:", "ssh-ca", "ssh-ca:", "password:x", "password\n", "ssh:a\nb", "key:x", "SHA256:x"] {
+        for id in
+            ["", "ssh:", "ssh-ca", "ssh-ca:", "password:x", "password\n", "ssh:a\nb", "key:x", "SHA256:x"]
+        {
             assert_eq!(Kind::of_id(id), None, "{id:?}");
         }
         assert_eq!(Kind::of_id(&format!("ssh:{}", "x".repeat(MAX_ID))), None);

@@ -222,13 +222,14 @@ async fn put(core: &Arc<Core>, new: Session) {
                 change.record(event)?;
             }
             let standing = locks::of_account(change.connection(), &session.account)?;
-            let denied = locked_until(&standing, now).is_some()
-                || standing.iter().any(|lock| {
-                    let is_used = |id| session.authenticators.contains(id);
-                    lock.in_force(now) && lock.authenticator.as_ref().is_some_and(is_used)
-                })
+            let account_denied = locked_until(&standing, now).is_some()
                 || accounts::stored(change.connection(), &session.account)?.expired(now);
-            Ok::<_, StoreError>((session, is_new, denied))
+            let authenticator_denied = standing.iter().any(|lock| {
+                let is_used = |id| session.authenticators.contains(id);
+                lock.in_force(now) && lock.authenticator.as_ref().is_some_and(is_used)
+            });
+            // What opened the session is told by the second of its two sources.
+            Ok::<_, StoreError>((session, is_new, is_new && account_denied || authenticator_denied))
         })
         .await;
     let (session, is_new, denied) = match stored {
@@ -245,9 +246,9 @@ async fn put(core: &Arc<Core>, new: Session) {
         if !alive {
             gone(core, |open| open.row == session.row).await;
         }
-        if denied && session.uid != 0 {
-            refuse(core, &session).await;
-        }
+    }
+    if denied && session.uid != 0 {
+        refuse(core, &session).await;
     }
 }
 

@@ -41,30 +41,18 @@ fn begun(user: &'static CStr, account: Option<Account>) -> Vec<Step> {
     ]
 }
 
-fn outcome(is_it: fn(AttemptOutcome) -> bool) -> fn(&Request) -> bool {
-    // A script compares by function, which cannot hold another.
-    match is_it {
-        _ if is_it(AttemptOutcome::Refused { until: Some(NOW + 1) }) => {
-            |request| matches!(request, Request::Attempt(report) if matches!(report.outcome, AttemptOutcome::Refused { until: Some(_) }))
-        }
-        _ => {
-            |request| matches!(request, Request::Attempt(report) if matches!(report.outcome, AttemptOutcome::Refused { until: None }))
-        }
-    }
-}
-
-fn refused_until(until: bool) -> [Step; 5] {
-    let is_it: fn(AttemptOutcome) -> bool = if until {
-        |outcome| matches!(outcome, AttemptOutcome::Refused { until: Some(_) })
+fn refused_until(is_known: bool) -> [Step; 5] {
+    let report: fn(&Request) -> bool = if is_known {
+        |request| matches!(request, Request::Attempt(report) if matches!(report.outcome, AttemptOutcome::Refused { until: Some(_) }))
     } else {
-        |_| false
+        |request| matches!(request, Request::Attempt(report) if report.outcome == AttemptOutcome::Refused { until: None })
     };
     [
         Hold(Held::Refused),
         DelayFailure,
         Log(Priority::Notice, "refused: user=\"alice\" uid=1000 service=\"sshd\""),
         Ids(0, 0),
-        Report(outcome(is_it)),
+        Report(report),
     ]
 }
 
