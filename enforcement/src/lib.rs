@@ -25,6 +25,7 @@ mod sha256;
 pub mod source;
 pub mod ssh;
 pub mod tally;
+pub mod text;
 pub mod verdict;
 
 pub use attack_protection::{AttackProtection, AttackProtectionError};

@@ -5,36 +5,41 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
+use crate::text::Text;
+
 /// Where an attempt comes from: a remote host, or somebody on this host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source {
-    text: String,
+    text: Text<{ Self::MAX_BYTES }>,
     is_local: bool,
 }
 
 impl Source {
     /// The longest text that is kept, in bytes; what is longer is cut.
-    pub const MAX_BYTES: usize = 64;
+    pub const MAX_BYTES: usize = 60;
 
     /// By `PAM_RHOST` and `PAM_RUSER`: the remote host; without one whoever asks on this host, as su and sudo say; without
     /// that `local`, which is a console.
     pub fn new(remote_host: Option<&str>, remote_user: Option<&str>) -> Self {
-        let named = |name: Option<&str>| name.filter(|name| !name.is_empty()).map(str::to_owned);
-        match (named(remote_host), named(remote_user)) {
-            (Some(host), _) => Self::stored(host, false),
-            (None, Some(user)) => Self::stored(format!("user:{user}"), true),
-            (None, None) => Self::stored("local".to_owned(), true),
+        let remote_host = remote_host.filter(|name| !name.is_empty());
+        match (remote_host, remote_user.filter(|name| !name.is_empty())) {
+            (Some(host), _) => Self::stored(Text::cut(host), false),
+            (None, Some(user)) => Self::stored(Text::cut(&format!("user:{user}")), true),
+            (None, None) => Self::stored(Text::cut("local"), true),
         }
     }
 
-    pub(crate) fn stored(mut text: String, is_local: bool) -> Self {
-        text.truncate(text.floor_char_boundary(Self::MAX_BYTES));
+    pub(crate) fn stored(text: Text<{ Self::MAX_BYTES }>, is_local: bool) -> Self {
         Self { text, is_local }
+    }
+
+    pub(crate) fn stored_text(&self) -> &Text<{ Self::MAX_BYTES }> {
+        &self.text
     }
 
     /// The host as PAM gave it, `user:NAME` or `local`.
     pub fn text(&self) -> &str {
-        &self.text
+        self.text.as_str()
     }
 
     /// Whether it is on this host.
@@ -49,22 +54,23 @@ impl Source {
             Some(IpAddr::V6(address)) => {
                 format!("{}/64", Ipv6Addr::from_bits(address.to_bits() & u128::MAX << 64)).into()
             }
-            Some(IpAddr::V4(address)) if self.text.contains(':') => address.to_string().into(),
-            _ => self.text.as_str().into(),
+            Some(IpAddr::V4(address)) if self.text().contains(':') => address.to_string().into(),
+            _ => self.text().into(),
         }
     }
 
     /// Whether attempts from both are counted together.
     pub fn is_same(&self, other: &Self) -> bool {
-        let could_be = self.text.contains(':') || other.text.contains(':');
-        self.is_local == other.is_local && (self.text == other.text || could_be && self.key() == other.key())
+        let is_ipv6 = |source: &Self| source.text.padded().contains(&b':');
+        self.is_local == other.is_local
+            && (self.text == other.text || (is_ipv6(self) || is_ipv6(other)) && self.key() == other.key())
     }
 
     fn address(&self) -> Option<IpAddr> {
         if self.is_local {
             return None;
         }
-        self.text.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+        self.text().parse::<IpAddr>().ok().map(|address| address.to_canonical())
     }
 }
 
@@ -147,7 +153,7 @@ mod tests {
         // Nobody becomes local by the name of his host.
         assert!(!host("local").is_same(&Source::new(None, None)));
         assert!(!host("user:bob").is_same(&Source::new(None, Some("bob"))));
-        assert_eq!(host(&"é".repeat(100)).text(), "é".repeat(32));
+        assert_eq!(host(&"é".repeat(100)).text(), "é".repeat(30));
     }
 
     #[test]

@@ -3,19 +3,20 @@
 //! One file an account, named by its uid, of up to [`SLOTS`] slots of [`SLOT_BYTES`] each:
 //!
 //! ```text
-//!  0              8              16             24      25        26       27   28           60           124      128
-//! +--------------+--------------+--------------+-------+---------+--------+----+------------+------------+--------+
-//! | number       | at           | locked until | flags | service | source | 0  | service    | source     | CRC-32 |
-//! | u64          | unix seconds | unix seconds |       | length  | length |    | and zeros  | and zeros  |        |
-//! +--------------+--------------+--------------+-------+---------+--------+----+------------+------------+--------+
+//!  0              8              16             24      25        26       27   28           60           120        128
+//! +--------------+--------------+--------------+-------+---------+--------+----+------------+------------+----------+
+//! | number       | at           | locked until | flags | service | source | 0  | service    | source     | checksum |
+//! | u64          | unix seconds | unix seconds |       | length  | length |    | and zeros  | and zeros  |          |
+//! +--------------+--------------+--------------+-------+---------+--------+----+------------+------------+----------+
 //!
 //!  flags   1 the source is on this host     8 locks the account for the source
 //!          2 cleared: counts no more       16 locks the account for all remote hosts
 //!          4 never counted                 32 locks the account
 //! ```
 //!
-//! Numbers are little-endian; `locked until` is 2^63-1 for a lock that does not end by itself and 0 without a lock. The CRC-32
-//! is of the bytes before it.
+//! Numbers are little-endian; `locked until` is 2^63-1 for a lock that does not end by itself and 0 without a lock. The
+//! checksum is of the fifteen 64-bit words before it: from 0xcbf29ce484222325 on, for each word, exclusive or with the word, times
+//! 0x100000001b3, exclusive or with itself shifted right by 32. No change within one word goes unnoticed.
 //!
 //! A slot is a failed attempt. `number` counts all that there ever were, from 1, without a gap: the highest is the exact
 //! count, however many slots have been used again. A slot is written by one `pwrite(2)`, and one that does not read back (a
@@ -29,8 +30,8 @@
 //! A clock that was set back leaves failures in the future: they count, and their locks stand.
 
 use crate::attack_protection::AttackProtection;
-use crate::crc32::crc32;
 use crate::source::Source;
+use crate::text::Text;
 
 mod file;
 
@@ -57,14 +58,14 @@ mod flag {
 }
 
 /// A failed attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// How many there have been on the account up to this one, from 1.
     pub number: u64,
     /// When (unix seconds).
     pub at: i64,
     /// `PAM_SERVICE`, up to 32 bytes of it.
-    pub service: String,
+    pub service: Text<MAX_SERVICE>,
     /// Where from.
     pub source: Source,
     /// Whether it counts.
@@ -220,8 +221,8 @@ impl Table {
         let mut failure = Failure {
             number: self.count().saturating_add(1),
             at: now,
-            service: service[..service.floor_char_boundary(MAX_SERVICE)].to_owned(),
-            source: source.clone(),
+            service: Text::cut(service),
+            source: *source,
             standing: Standing::NotCounted,
             lock: None,
         };
@@ -269,9 +270,7 @@ impl Table {
         let counting = slots.filter(|(_, failure)| failure.standing == Standing::Counted);
         let meant =
             counting.filter(|(_, failure)| source.is_none_or(|source| failure.source.is_same(source)));
-        meant
-            .map(|(slot, failure)| (slot, Failure { standing: Standing::Cleared, ..failure.clone() }))
-            .collect()
+        meant.map(|(slot, failure)| (slot, Failure { standing: Standing::Cleared, ..*failure })).collect()
     }
 }
 
@@ -279,16 +278,15 @@ impl Failure {
     /// The failure as the bytes of a slot.
     pub fn encode(&self) -> [u8; SLOT_BYTES] {
         let mut bytes = [0; SLOT_BYTES];
-        let source = self.source.text().as_bytes();
-        let service = &self.service.as_bytes()[..self.service.floor_char_boundary(MAX_SERVICE)];
+        let source = self.source.stored_text();
+        let until = self.lock.map_or(0, |lock| lock.until.unwrap_or(i64::MAX));
         bytes[..8].copy_from_slice(&self.number.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.at.to_le_bytes());
-        bytes[16..24]
-            .copy_from_slice(&self.lock.map_or(0, |lock| lock.until.unwrap_or(i64::MAX)).to_le_bytes());
-        bytes[24..27].copy_from_slice(&[self.flags(), service.len() as u8, source.len() as u8]);
-        bytes[SERVICE..SERVICE + service.len()].copy_from_slice(service);
-        bytes[SOURCE..SOURCE + source.len()].copy_from_slice(source);
-        let checksum = crc32(&bytes[..CHECKSUM]);
+        bytes[16..24].copy_from_slice(&until.to_le_bytes());
+        bytes[24..27].copy_from_slice(&[self.flags(), self.service.length(), source.length()]);
+        bytes[SERVICE..SOURCE].copy_from_slice(self.service.padded());
+        bytes[SOURCE..CHECKSUM].copy_from_slice(source.padded());
+        let checksum = checksum(&bytes);
         bytes[CHECKSUM..].copy_from_slice(&checksum.to_le_bytes());
         bytes
     }
@@ -303,23 +301,20 @@ impl Failure {
         standing | local | TallyLock::flags(self.lock)
     }
 
-    /// Reads a slot; `None` for anything but the exact output of [`encode`](Self::encode).
+    /// Reads a slot; `None` for anything that [`encode`](Self::encode) does not write.
     pub fn decode(bytes: &[u8; SLOT_BYTES]) -> Option<Self> {
-        if bytes[CHECKSUM..] != crc32(&bytes[..CHECKSUM]).to_le_bytes() {
+        let number = |at: usize| bytes[at..].first_chunk().copied().map(u64::from_le_bytes);
+        if number(CHECKSUM)? != checksum(bytes) {
             return None;
         }
         let [flags, service, source, 0] = bytes[24..SERVICE] else { return None };
-        let number = |at: usize| bytes[at..].first_chunk().copied().map(u64::from_le_bytes);
-        let text = |at: usize, length: u8| {
-            std::str::from_utf8(bytes[at..].get(..length.into())?).ok().map(str::to_owned)
-        };
         let is_set = |flag: u8| flags & flag != 0;
         let until = number(16)?.cast_signed();
         let failure = Self {
             number: number(0)?,
             at: number(8)?.cast_signed(),
-            service: text(SERVICE, service)?,
-            source: Source::stored(text(SOURCE, source)?, is_set(flag::LOCAL)),
+            service: Text::read(bytes[SERVICE..].first_chunk()?, service)?,
+            source: Source::stored(Text::read(bytes[SOURCE..].first_chunk()?, source)?, is_set(flag::LOCAL)),
             standing: match (is_set(flag::CLEARED), is_set(flag::NOT_COUNTED)) {
                 (false, false) => Standing::Counted,
                 (true, _) => Standing::Cleared,
@@ -327,8 +322,17 @@ impl Failure {
             },
             lock: TallyLock::from_flags(flags, Some(until).filter(|until| *until != i64::MAX)),
         };
-        (failure.number > 0 && failure.encode() == *bytes).then_some(failure)
+        (failure.number > 0).then_some(failure)
     }
+}
+
+/// Over a hundred slots are read between a password and its verdict: a word at a time, where a CRC takes bytes.
+fn checksum(slot: &[u8; SLOT_BYTES]) -> u64 {
+    let words = slot[..CHECKSUM].as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
+    words.fold(0xcbf2_9ce4_8422_2325, |sum, word| {
+        let product = (sum ^ word).wrapping_mul(0x100_0000_01b3);
+        product ^ product >> 32
+    })
 }
 
 #[cfg(test)]

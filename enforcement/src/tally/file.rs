@@ -101,7 +101,8 @@ impl TallyFile {
     /// # Errors
     /// What the file system says.
     pub fn read(&self) -> io::Result<Table> {
-        let mut bytes = [0; SLOTS * SLOT_BYTES];
+        let size = self.file.metadata()?.size().min((SLOTS * SLOT_BYTES) as u64);
+        let mut bytes = vec![0; size as usize];
         let mut length = 0;
         while let Some(rest) = bytes.get_mut(length..).filter(|rest| !rest.is_empty()) {
             match self.file.read_at(rest, length as u64) {
@@ -119,7 +120,7 @@ impl TallyFile {
     /// # Errors
     /// What the file system says; the failure may then not be counted.
     pub fn add(
-        &self,
+        self,
         attempt: (&str, &Source),
         counts: bool,
         settings: &AttackProtection,
@@ -136,7 +137,7 @@ impl TallyFile {
     ///
     /// # Errors
     /// What the file system says; some may then go on counting.
-    pub fn clear(&self, source: Option<&Source>) -> io::Result<usize> {
+    pub fn clear(self, source: Option<&Source>) -> io::Result<usize> {
         self.change(|table| {
             let cleared = table.cleared(source);
             cleared.iter().try_for_each(|(slot, failure)| self.write(*slot, failure))?;
@@ -148,7 +149,7 @@ impl TallyFile {
         self.file.write_all_at(&failure.encode(), (slot * SLOT_BYTES) as u64)
     }
 
-    /// Changes it while nobody else does.
+    /// Changes it while nobody else does. That it is closed then lets the others.
     fn change<T>(&self, change: impl FnOnce(&Table) -> io::Result<T>) -> io::Result<T> {
         let start = Instant::now();
         while let Err(error) = self.file.try_lock() {
@@ -158,10 +159,7 @@ impl TallyFile {
                 TryLockError::WouldBlock => sleep(Duration::from_micros(200)),
             }
         }
-        let outcome = self.read().and_then(|table| change(&table));
-        // The file may stay open for its reader.
-        let _ = self.file.unlock();
-        outcome
+        change(&self.read()?)
     }
 }
 

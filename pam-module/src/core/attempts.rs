@@ -141,7 +141,7 @@ impl<'a> Attempt<'a> {
     }
 
     fn take_turn(&self) -> Code {
-        let source = if self.settings.per_source { self.source.clone() } else { Source::new(None, None) };
+        let source = if self.settings.per_source { self.source } else { Source::new(None, None) };
         match self.host.take_turn(self.account.uid, &source) {
             Ok(Turn::Taken(table)) => {
                 let now = self.host.now();

@@ -1,6 +1,7 @@
 //! `preauth`, `authfail` and `authsucc`.
 
 use lockdown_enforcement::tally::Standing;
+use lockdown_enforcement::text::Text;
 use lockdown_enforcement::{AttemptOutcome, TallyLock};
 
 use super::*;
@@ -21,7 +22,7 @@ fn failure(number: u64, lock_until: Option<i64>) -> Failure {
     let lock =
         lock_until.map(|until| TallyLock { source: true, remote: false, all: false, until: Some(until) });
     let source = Source::new(Some("192.0.2.1"), None);
-    Failure { number, at: NOW - 1, service: "sshd".into(), source, standing: Standing::Counted, lock }
+    Failure { number, at: NOW - 1, service: Text::cut("sshd"), source, standing: Standing::Counted, lock }
 }
 
 fn table(failures: &[Failure]) -> Table {
