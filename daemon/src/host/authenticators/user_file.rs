@@ -142,10 +142,12 @@ mod tests {
         symlink(outside.path(), home.path().join("directory")).unwrap();
         symlink(outside.path().join("keys"), home.path().join("link")).unwrap();
         fs::create_dir(home.path().join("real")).unwrap();
+        fs::write(home.path().join("real/keys"), "x").unwrap();
+        symlink("real/keys", home.path().join("inner")).unwrap();
         let fifo = home.path().join("fifo");
         rustix::fs::mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR, 0).unwrap();
         let account = owner(home.path());
-        for name in ["directory/keys", "link", "fifo", "real", "../x"] {
+        for name in ["directory/keys", "link", "inner", "fifo", "real", "../x"] {
             assert!(read_own(&account, &home.path().join(name)).is_err(), "{name}");
         }
         for name in ["link", "directory/keys", "fifo"] {
