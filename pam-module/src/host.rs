@@ -14,7 +14,7 @@ use lockdown_enforcement::{
 use crate::arguments::Arguments;
 use crate::core::{Account, Asked, Circumstances, Held, Host, Priority, Process, Turn};
 use crate::pam::{Item, Transaction};
-use crate::turn::{self, Attempt};
+use crate::turn::{self, Attempt, Known};
 use crate::{login_socket, nss};
 
 /// What pam_unix(8) asks for.
@@ -28,6 +28,9 @@ pub(crate) struct PamHost<'a> {
     socket: &'a Path,
     /// In which the attempt has its turn, until it is known whether that is to be kept.
     turn: Cell<Option<TallyFile>>,
+    /// What this call has found out, to be kept with the turn.
+    account: Cell<Option<(CString, Account)>>,
+    settings: Cell<Option<AttackProtection>>,
 }
 
 impl<'a> PamHost<'a> {
@@ -39,11 +42,22 @@ impl<'a> PamHost<'a> {
             attack_protection: &arguments.attack_protection,
             socket: &arguments.socket,
             turn: Cell::default(),
+            account: Cell::default(),
+            settings: Cell::default(),
         }
     }
 
     fn item(&self, item: Item) -> Option<String> {
         self.transaction.item(item).map(text)
+    }
+
+    /// What `preauth` has found out about the attempt under way.
+    fn known(&self) -> Option<Known> {
+        let known = self.transaction.kept(|attempt| match attempt {
+            Attempt::InTurn { known, .. } => Some(known.clone()),
+            Attempt::Refused => None,
+        });
+        known.flatten()
     }
 
     fn variable(&self, name: &CStr) -> Option<String> {
@@ -62,7 +76,14 @@ impl Host for PamHost<'_> {
     }
 
     fn account(&self, user: &CStr) -> io::Result<Option<Account>> {
-        nss::account(user)
+        if let Some(known) = self.known()
+            && *known.user == *user
+        {
+            return Ok(Some(known.account));
+        }
+        let account = nss::account(user)?;
+        self.account.set(account.map(|account| (user.to_owned(), account)));
+        Ok(account)
     }
 
     fn is_member(&self, user: &CStr, account: Account, group: &str) -> bool {
@@ -104,7 +125,12 @@ impl Host for PamHost<'_> {
     }
 
     fn attack_protection(&self) -> Result<Option<AttackProtection>, AttackProtectionError> {
-        AttackProtection::read(self.attack_protection)
+        if let Some(known) = self.known() {
+            return Ok(Some(known.settings));
+        }
+        let settings = AttackProtection::read(self.attack_protection)?;
+        self.settings.set(settings.clone());
+        Ok(settings)
     }
 
     fn tally(&self, uid: u32) -> io::Result<Option<Table>> {
@@ -119,7 +145,15 @@ impl Host for PamHost<'_> {
         settings: &AttackProtection,
         now: i64,
     ) -> io::Result<Failure> {
-        self.tallies.create(uid)?.add(attempt, counts, settings, now)
+        let in_turn = self.transaction.kept(|attempt| match attempt {
+            Attempt::InTurn { tally, known, .. } => Some((tally.take()?, known.account.uid)),
+            Attempt::Refused => None,
+        });
+        let tally = match in_turn.flatten() {
+            Some((tally, its)) if its == uid => tally,
+            _ => self.tallies.create(uid)?,
+        };
+        tally.add(attempt, counts, settings, now)
     }
 
     fn clear_failures(&self, uid: u32, source: Option<&Source>) -> io::Result<usize> {
@@ -137,16 +171,24 @@ impl Host for PamHost<'_> {
     }
 
     fn hold(&self, held: Held) {
-        let attempt = match (held, self.turn.take()) {
-            (Held::InTurn(counted), Some(tally)) => Attempt::InTurn { _tally: tally, counted },
-            (Held::InTurn(_), None) => return,
-            (Held::Refused, _) => Attempt::Refused,
-        };
-        self.transaction.keep(attempt);
+        let tally = self.turn.take();
+        match (held, tally, self.account.take()) {
+            (Held::Refused, ..) => self.transaction.keep(Attempt::Refused),
+            (Held::InTurn(counted), Some(tally), Some((user, account))) => {
+                // Without any, the defaults hold.
+                let settings = self.settings.take().unwrap_or_default();
+                let known = Known { user, account, settings };
+                self.transaction.keep(Attempt::InTurn { tally: Cell::new(Some(tally)), counted, known });
+            }
+            (Held::InTurn(_), ..) => {}
+        }
     }
 
     fn held(&self) -> Option<Held> {
-        self.transaction.kept()
+        self.transaction.kept(|attempt| match attempt {
+            Attempt::InTurn { counted, .. } => Held::InTurn(*counted),
+            Attempt::Refused => Held::Refused,
+        })
     }
 
     fn end_attempt(&self) {

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
-use crate::core::{Asked, Held};
+use crate::core::Asked;
 use crate::guard::guard;
 use crate::turn::Attempt;
 
@@ -145,24 +145,18 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// What is kept.
-    pub(crate) fn kept(&self) -> Option<Held> {
+    /// What `look` sees in what is kept.
+    pub(crate) fn kept<T>(&self, look: fn(&Attempt) -> T) -> Option<T> {
         let mut data = ptr::null();
         // SAFETY: the handle is valid by `new`; `data` is written only on success.
         let code = unsafe { pam_get_data(self.handle.as_ptr(), ATTEMPT.as_ptr(), &mut data) };
-        if code != PAM_SUCCESS || data.is_null() {
-            return None;
-        }
-        // SAFETY: what `keep` has put under this name, and nothing replaces it before this returns.
-        match unsafe { &*data.cast::<Attempt>() } {
-            Attempt::InTurn { counted, .. } => Some(Held::InTurn(*counted)),
-            Attempt::Refused => Some(Held::Refused),
-        }
+        // SAFETY: what `keep` has put under this name. A plain function has no transaction to replace it with.
+        (code == PAM_SUCCESS && !data.is_null()).then(|| look(unsafe { &*data.cast::<Attempt>() }))
     }
 
     /// Keeps nothing.
     pub(crate) fn forget(&self) {
-        if self.kept().is_some() {
+        if self.kept(|_| ()).is_some() {
             // SAFETY: the handle is valid by `new`; what was there goes to `drop_attempt`.
             unsafe { pam_set_data(self.handle.as_ptr(), ATTEMPT.as_ptr(), ptr::null_mut(), None) };
         }

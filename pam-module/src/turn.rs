@@ -6,30 +6,43 @@
 
 #![expect(unsafe_code, reason = "std has no locks on parts of a file")]
 
+use std::cell::Cell;
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use lockdown_enforcement::{Source, TallyFile};
+use lockdown_enforcement::{AttackProtection, Source, TallyFile};
+
+use crate::core::Account;
 
 /// More than ten passwords take to judge. Who waits longer is refused.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// What a transaction keeps from `preauth` to what ends the attempt.
-#[derive(Debug)]
 pub(crate) enum Attempt {
-    /// It has its turn, as long as this is kept.
+    /// It has its turn, as long as the tally is open.
     InTurn {
-        /// Open only for its lock.
-        _tally: TallyFile,
+        /// Until a failure is added.
+        tally: Cell<Option<TallyFile>>,
         /// How many failures counted when the turn began.
         counted: u32,
+        /// Not to be found out again.
+        known: Known,
     },
     /// `preauth` has refused it.
     Refused,
+}
+
+/// What `preauth` has found out, and what holds for as long as its attempt.
+#[derive(Clone)]
+pub(crate) struct Known {
+    pub(crate) user: CString,
+    pub(crate) account: Account,
+    pub(crate) settings: AttackProtection,
 }
 
 /// Waits for the turn of `source`; it lasts for as long as the tally stays open. Whether it came in time.

@@ -47,10 +47,10 @@ impl TallyDirectory {
     /// needs no other right.
     ///
     /// # Errors
-    /// What the file system says, or `InvalidData` for anything but a regular file that only root may write.
+    /// What the file system says.
     pub fn open(&self, uid: u32) -> io::Result<Option<TallyFile>> {
         match self.open_with(uid, OpenOptions::new().read(true).write(true)) {
-            Ok(file) => file.trusted().map(Some),
+            Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -61,7 +61,7 @@ impl TallyDirectory {
     /// # Errors
     /// As for [`open`](Self::open).
     pub fn create(&self, uid: u32) -> io::Result<TallyFile> {
-        self.open_with(uid, OpenOptions::new().read(true).write(true).create(true).mode(0o600))?.trusted()
+        self.open_with(uid, OpenOptions::new().read(true).write(true).create(true).mode(0o600))
     }
 
     fn open_with(&self, uid: u32, options: &mut OpenOptions) -> io::Result<TallyFile> {
@@ -86,23 +86,20 @@ impl TallyDirectory {
 }
 
 impl TallyFile {
-    fn trusted(self) -> io::Result<Self> {
-        let status = self.file.metadata()?;
-        // Whose it is need not be looked at: nobody else gets into the directory.
-        if status.is_file() && status.mode() & 0o022 == 0 {
-            Ok(self)
-        } else {
-            Err(io::Error::new(ErrorKind::InvalidData, "is not a regular file that only root may write"))
-        }
-    }
-
     /// What it has now. Whatever others write meanwhile is there or not yet.
     ///
     /// # Errors
-    /// What the file system says.
+    /// What the file system says, or `InvalidData` for anything but a regular file that only root may write.
     pub fn read(&self) -> io::Result<Table> {
-        let size = self.file.metadata()?.size().min((SLOTS * SLOT_BYTES) as u64);
-        let mut bytes = vec![0; size as usize];
+        let status = self.file.metadata()?;
+        // Whose it is need not be looked at: nobody else gets into the directory.
+        if !status.is_file() || status.mode() & 0o022 != 0 {
+            return Err(io::Error::new(
+                ErrorKind::InvalidData,
+                "is not a regular file that only root may write",
+            ));
+        }
+        let mut bytes = vec![0; status.size().min((SLOTS * SLOT_BYTES) as u64) as usize];
         let mut length = 0;
         while let Some(rest) = bytes.get_mut(length..).filter(|rest| !rest.is_empty()) {
             match self.file.read_at(rest, length as u64) {
@@ -118,7 +115,7 @@ impl TallyFile {
     /// Adds a failure, see [`Table::add`].
     ///
     /// # Errors
-    /// What the file system says; the failure may then not be counted.
+    /// As for [`read`](Self::read); the failure may then not be counted.
     pub fn add(
         self,
         attempt: (&str, &Source),
@@ -136,7 +133,7 @@ impl TallyFile {
     /// Ends the count of a source, or of all, and lifts what locks it brought about. How many failures counted.
     ///
     /// # Errors
-    /// What the file system says; some may then go on counting.
+    /// As for [`read`](Self::read); some may then go on counting.
     pub fn clear(self, source: Option<&Source>) -> io::Result<usize> {
         self.change(|table| {
             let cleared = table.cleared(source);

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::ffi::CString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lockdown_enforcement::AttackProtection;
 
@@ -14,7 +14,7 @@ use crate::{Goal, Options, print_net};
 const ASK: &str = "auth [default=ignore] pam_ftp.so\n";
 
 /// Measures, prints, and says which goals there are. The scratch directory has the module and a directory of deny records.
-pub fn run(options: &Options, scratch: &Path) -> Result<[Goal; 3], Box<dyn Error>> {
+pub fn run(options: &Options, scratch: &Path) -> Result<[Goal; 2], Box<dyn Error>> {
     let (faillock, tallies) = (scratch.join("attempts-faillock"), scratch.join("attempts"));
     fs::create_dir(&faillock)?;
     fs::create_dir(&tallies)?;
@@ -38,22 +38,28 @@ pub fn run(options: &Options, scratch: &Path) -> Result<[Goal; 3], Box<dyn Error
         Ok(Stack { name: name.to_owned(), service: CString::new(service)?, work, tally })
     };
     let uid = lockdown_uid(user)?;
-    let wrong = |module: &str| format!("auth [default=die] {module} authfail\n");
+    let wrong =
+        |module: &str, end: &str| format!("{ASK}auth required {module} preauth\nauth [default=die] {end}\n");
+    let deny = "pam_deny.so";
+    let (faillock_tally, lockdown_tally) = (faillock.join(user), tallies.join(uid));
+    let fail = |service: &str, name: &str, tally: Option<&PathBuf>, lines| {
+        stack(service, name, Work::WrongPassword, tally.cloned(), lines)
+    };
     let fails = [
-        stack("deny", "pam_deny", Work::WrongPassword, None, "auth requisite pam_deny.so\n".into())?,
-        stack(
-            "authfail-faillock",
-            "pam_faillock authfail",
-            Work::WrongPassword,
-            Some(faillock.join(user)),
-            wrong(&faillock_line),
+        fail("fail", "pam_deny", None, format!("{ASK}auth requisite {deny}\n"))?,
+        fail("fail-1", "pam_faillock preauth", Some(&faillock_tally), wrong(&faillock_line, deny))?,
+        fail(
+            "fail-2",
+            "pam_faillock preauth+authfail",
+            Some(&faillock_tally),
+            wrong(&faillock_line, &format!("{faillock_line} authfail")),
         )?,
-        stack(
-            "authfail-lockdown",
-            "pam_lockdown authfail",
-            Work::WrongPassword,
-            Some(tallies.join(uid)),
-            wrong(&lockdown),
+        fail("fail-3", "pam_lockdown preauth", Some(&lockdown_tally), wrong(&lockdown, deny))?,
+        fail(
+            "fail-4",
+            "pam_lockdown preauth+authfail",
+            Some(&lockdown_tally),
+            wrong(&lockdown, &format!("{lockdown} authfail")),
         )?,
     ];
     let permit = "auth required pam_permit.so\n";
@@ -82,26 +88,23 @@ pub fn run(options: &Options, scratch: &Path) -> Result<[Goal; 3], Box<dyn Error
             ),
         )?,
     ];
-    let [deny, faillock_fail, lockdown_fail] = measure(&fails, &options.user, scratch);
-    let fail_net = [faillock_fail.net_of(&deny), lockdown_fail.net_of(&deny)];
-    print_net("pam_deny", &deny, fails.iter().skip(1).zip(&fail_net));
+    let [deny, before_faillock, faillock_fail, before_lockdown, lockdown_fail] =
+        measure(&fails, &options.user, scratch);
+    let fail_net = [&before_faillock, &faillock_fail, &before_lockdown, &lockdown_fail]
+        .map(|measured| measured.net_of(&deny));
+    print_net("pam_ftp and pam_deny", &deny, fails.iter().skip(1).zip(&fail_net));
+    let [_, faillock_fail, _, lockdown_fail] = fail_net;
     let [floor, faillock_login, lockdown_login] = measure(&logins, &options.user, scratch);
     let login_net = [faillock_login.net_of(&floor), lockdown_login.net_of(&floor)];
     print_net("pam_ftp and pam_permit", &floor, logins.iter().skip(1).zip(&login_net));
     let goal = |what, ratio, at_most| Goal { what, ratio, at_most };
-    let [faillock_fail, lockdown_fail] = fail_net;
     let [faillock_login, lockdown_login] = login_net;
     Ok([
-        goal("authfail / pam_faillock", lockdown_fail.call.median / faillock_fail.call.median, 0.6),
+        goal("preauth+authfail / pam_faillock", lockdown_fail.call.median / faillock_fail.call.median, 0.6),
         goal(
             "preauth+authsucc+account / pam_faillock",
             lockdown_login.call.median / faillock_login.call.median,
             0.6,
-        ),
-        goal(
-            "the same, transaction",
-            lockdown_login.transaction.median / faillock_login.transaction.median,
-            1.0,
         ),
     ])
 }
