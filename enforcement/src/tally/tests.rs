@@ -190,6 +190,20 @@ fn the_count_is_exact_when_slots_are_used_again_and_what_matters_stays() {
 }
 
 #[test]
+fn the_lock_of_the_account_outlasts_all_that_comes_after_it() {
+    let forever = AttackProtection { duration: None, ..settings() };
+    let mut tally = Tally::default();
+    (0..7).for_each(|number| {
+        tally.fail(&host(&format!("192.0.2.{number}")), &forever, NOW);
+    });
+    // Locks of single sources, which are on this host and so not locked out with it.
+    for number in 0..500 {
+        tally.fail(&Source::new(None, Some(&format!("user{}", number / 3))), &forever, NOW);
+    }
+    assert!(tally.table().lock(&host("203.0.113.1"), &forever, NOW).is_some());
+}
+
+#[test]
 fn counting_failures_are_not_lost_before_the_account_is_locked() {
     let widest = AttackProtection { max_attempts: 128, max_attempts_total: 128, ..settings() };
     let mut tally = Tally::default();
