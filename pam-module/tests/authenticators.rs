@@ -8,7 +8,7 @@ mod support;
 
 use daemon::Daemon;
 use libpam::{AUTH_ERR, PERM_DENIED, SUCCESS};
-use lockdown_enforcement::{DenialKind, Phase, Record, Request, ssh};
+use lockdown_enforcement::{AttackProtection, DenialKind, Phase, Record, Request, ssh};
 use support::{ACCOUNT, Scratch, UID, locked};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICdTtSu/ZYSakBRnbD4PDDZ85pX+VRxZsOqkeELzBuE1";
@@ -78,4 +78,27 @@ fn a_locked_key_opens_no_session_in_silence_and_the_daemon_is_told_which() {
     scratch.enforce(&locked_authenticator("password"));
     assert_eq!(transaction.open_session(0), PERM_DENIED);
     assert!(transaction.heard().is_empty());
+}
+
+/// The example of pam_lockdown(8), with another judge than pam_unix.
+#[test]
+fn the_stack_of_the_manual_guards_counts_and_lets_in() {
+    let scratch = Scratch::new();
+    scratch.protect(&AttackProtection { max_attempts: 2, ..AttackProtection::default() });
+    let manual = include_str!("../../packaging/man/pam_lockdown.8");
+    let lines = manual.lines().skip_while(|line| !line.contains("authinfo_unavail=3"));
+    let lines = lines.take_while(|line| *line != ".fi").collect::<Vec<_>>().join("\n");
+    scratch.stack_of("test", &lines.replace("pam_lockdown.so", "LOCKDOWN").replace("pam_unix.so", "JUDGE"));
+    let authenticate = || scratch.start("test", ACCOUNT).authenticate();
+    let count = || scratch.tallies.create(UID).unwrap().read().unwrap().count();
+    scratch.judge_right(true);
+    assert_eq!((authenticate(), scratch.judged()), (SUCCESS, 1));
+    scratch.enforce(&locked_authenticator("password"));
+    assert_eq!((authenticate() == SUCCESS, scratch.judged(), count()), (false, 1, 0));
+    scratch.records.remove(UID).unwrap();
+    scratch.judge_right(false);
+    assert_eq!((authenticate(), count()), (AUTH_ERR, 1));
+    assert_eq!((authenticate(), count()), (AUTH_ERR, 2));
+    scratch.judge_right(true);
+    assert_eq!((authenticate(), count()), (AUTH_ERR, 2));
 }
