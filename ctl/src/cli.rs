@@ -3,8 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    accounts, completions, config, doctor, end_sessions, events, expire, lock, lockdown, restore, sessions,
-    status, unlock,
+    accounts, authenticator, authenticators, completions, config, doctor, end_sessions, events, expire, lock,
+    lockdown, restore, sessions, status, unlock,
 };
 
 /// Lock compromised accounts down and keep them out.
@@ -72,6 +72,10 @@ pub enum Command {
     #[allow(missing_docs)]
     EndSessions(end_sessions::Args),
     #[allow(missing_docs)]
+    Authenticators(authenticators::Args),
+    #[allow(missing_docs)]
+    Authenticator(authenticator::Args),
+    #[allow(missing_docs)]
     Events(events::Args),
     #[allow(missing_docs)]
     Config(config::Args),
@@ -88,10 +92,10 @@ Exit status:
   0  done
   1  failed, or failed for some of several
   2  wrong usage
-  3  no such account or session
+  3  no such account, session or authenticator
   4  not authorised
   5  the daemon (or, with --host, the other host) cannot be reached
-  6  refused: the account is protected, or the configuration switches this off
+  6  refused: the account is protected, the authenticator cannot be locked, or the configuration switches this off
 
 Environment:
   NO_COLOR                 if set and not empty, no colour on a terminal either

@@ -9,9 +9,12 @@ use futures_util::{Stream, StreamExt, future};
 use lockdown_dbus_api::{
     Error, ManagerProxy,
     options::{
-        AccountFilter, EndSessions, EventFilter, Lock, Lockdown, LockdownSelf, Restore, SessionFilter, Unlock,
+        AccountFilter, EndSessions, EventFilter, Lock, LockAuthenticator, Lockdown, LockdownSelf, Restore,
+        SessionFilter, Unlock, UnlockAuthenticator,
     },
-    views::{Account, Drift, Event, LockdownPreview, LockdownResult, Progress, Restored, Session},
+    views::{
+        Account, Authenticator, Drift, Event, LockdownPreview, LockdownResult, Progress, Restored, Session,
+    },
 };
 use serde::{Serialize, de::DeserializeOwned};
 use zbus::{
@@ -241,6 +244,43 @@ impl Client {
     /// As [`Self::lock_account`].
     pub async fn end_sessions(&self, user: &str, options: &EndSessions) -> Result<Vec<Session>, Failure> {
         self.call("EndSessions", (user, options)).await
+    }
+
+    /// `ListAuthenticators`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn authenticators(&self, user: &str) -> Result<Vec<Authenticator>, Failure> {
+        self.call("ListAuthenticators", (user,)).await
+    }
+
+    /// `LockAuthenticator`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn lock_authenticator(
+        &self,
+        user: &str,
+        id: &str,
+        options: &LockAuthenticator,
+    ) -> Result<Authenticator, Failure> {
+        self.call("LockAuthenticator", (user, id, options)).await
+    }
+
+    /// `UnlockAuthenticator`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn unlock_authenticator(
+        &self,
+        user: &str,
+        id: &str,
+        options: &UnlockAuthenticator,
+    ) -> Result<Authenticator, Failure> {
+        self.call("UnlockAuthenticator", (user, id, options)).await
     }
 
     /// `ListEvents`.

@@ -1,5 +1,7 @@
 //! What a call is for: USER arguments, and the host.
 
+use rustix::process::geteuid;
+
 /// A USER argument. What it names is the daemon's to find out; an empty one names nothing.
 ///
 /// # Errors
@@ -7,6 +9,12 @@
 /// The text is empty or blank.
 pub fn user(text: &str) -> Result<String, &'static str> {
     if text.trim().is_empty() { Err("is empty: name an account") } else { Ok(text.to_owned()) }
+}
+
+/// The account of whoever calls, where none is named.
+#[must_use]
+pub fn oneself() -> String {
+    format!("uid:{}", geteuid().as_raw())
 }
 
 /// A `[USER@]HOST` argument.

@@ -1,6 +1,6 @@
 //! What the world is told; `bus::signals` sends it.
 
-use lockdown_dbus_api::views::{ExpiryNotice, LockNotice, Progress, Session};
+use lockdown_dbus_api::views::{AuthenticatorNotice, ExpiryNotice, LockNotice, Progress, Session};
 
 /// What happened, and to which account.
 #[derive(Clone, Debug)]
@@ -9,6 +9,10 @@ pub enum Announcement {
     AccountLocked(String, LockNotice),
     /// A lock was lifted or has expired.
     AccountUnlocked(String, LockNotice),
+    /// A lock was placed on an authenticator, or updated.
+    AuthenticatorLocked(String, AuthenticatorNotice),
+    /// A lock on an authenticator was lifted or has expired.
+    AuthenticatorUnlocked(String, AuthenticatorNotice),
     /// An account was locked down.
     LockdownTriggered(String, LockNotice),
     /// How far a lockdown is.

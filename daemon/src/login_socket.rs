@@ -4,7 +4,7 @@
 //! themselves; only root's processes report.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     io,
     os::fd::{AsFd, FromRawFd, OwnedFd},
     path::Path,
@@ -137,6 +137,8 @@ async fn serve_one(core: &Arc<Core>, connection: OwnedFd, peer: Peer) -> io::Res
             join::denied(core, report, peer.pid).await;
             Ok(())
         }
+        // What counts is in the tally.
+        Request::Attempt(_) => Ok(()),
         Request::Trigger(report) => {
             lockdown::triggered(core, report, peer.pid).await;
             Ok(())
@@ -147,7 +149,7 @@ async fn serve_one(core: &Arc<Core>, connection: OwnedFd, peer: Peer) -> io::Res
 /// The answer that the login path would give, from the same record.
 fn verdict(core: &Core, uid: u32) -> Reply {
     match core.directory.read(uid) {
-        Ok(record) => match decide(record.as_ref(), clock::now(), None) {
+        Ok(record) => match decide(record.as_ref(), clock::now(), &BTreeSet::new()) {
             Verdict::Allow => Reply::Allow,
             Verdict::Deny(denial) => Reply::Deny(denial),
         },

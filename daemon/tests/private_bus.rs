@@ -95,6 +95,65 @@ async fn refusals_have_their_names() {
     assert!(matches!(&error, Error::NoSuchSession(_)), "{error:?}");
 }
 
+/// A fingerprint reader with fprintd's interface.
+struct Reader;
+
+#[zbus::interface(name = "net.reactivated.Fprint.Device")]
+impl Reader {
+    async fn list_enrolled_fingers(&self, user: &str) -> zbus::fdo::Result<Vec<String>> {
+        match user {
+            "nobody" => Ok(vec!["right-index-finger".to_owned(), "left-thumb".to_owned()]),
+            _ => Err(zbus::fdo::Error::Failed("nothing enrolled".to_owned())),
+        }
+    }
+}
+
+struct Readers;
+
+#[zbus::interface(name = "net.reactivated.Fprint.Manager")]
+impl Readers {
+    async fn get_devices(&self) -> Vec<zbus::ObjectPath<'static>> {
+        vec!["/net/reactivated/Fprint/Device/0".try_into().unwrap()]
+    }
+}
+
+#[tokio::test]
+async fn authenticators_are_listed_and_refused_by_name() {
+    let bus = Bus::start();
+    let _core = bus.serve(Settings::default()).await;
+    let client = bus.connect().await;
+    let manager = ManagerProxy::new(&client).await.unwrap();
+    let fingers = async || -> Vec<String> {
+        let listed = manager.list_authenticators("nobody").await.unwrap();
+        listed.into_iter().filter(|one| one.kind == "fingerprint").map(|one| one.id).collect()
+    };
+    assert_eq!(fingers().await, Vec::<String>::new(), "without fprintd");
+
+    let fprintd = bus.connect().await;
+    fprintd.object_server().at("/net/reactivated/Fprint/Manager", Readers).await.unwrap();
+    fprintd.object_server().at("/net/reactivated/Fprint/Device/0", Reader).await.unwrap();
+    fprintd.request_name("net.reactivated.Fprint").await.unwrap();
+    assert_eq!(fingers().await, ["fingerprint:right-index-finger", "fingerprint:left-thumb"]);
+
+    let lock = options::LockAuthenticator::default();
+    for id in ["ssh:SHA256:unknown", "nonsense", "", "fingerprint:left-little-finger", "password\n"] {
+        let error = manager.lock_authenticator("nobody", id, &lock).await.unwrap_err();
+        assert!(matches!(&error, Error::NoSuchAuthenticator(text) if !text.contains('\n')), "{id} {error:?}");
+    }
+    for user in ["root", "nobody"] {
+        let error = manager.lock_authenticator(user, "password", &lock).await.unwrap_err();
+        assert!(matches!(&error, Error::Protected(_)), "{error:?}");
+    }
+    let error = manager
+        .unlock_authenticator("nobody", "fingerprint:left-thumb", &options::UnlockAuthenticator::default())
+        .await
+        .unwrap_err();
+    assert!(matches!(&error, Error::NotLocked(_)), "{error:?}");
+    let events = manager.list_events(&options::EventFilter::default()).await.unwrap();
+    assert!(events.iter().all(|event| event.action == "lock-authenticator" && event.outcome == "refused"));
+    assert_eq!(events[0].input["authenticator"], "password");
+}
+
 #[tokio::test]
 async fn an_unknown_option_is_refused() {
     let bus = Bus::start();

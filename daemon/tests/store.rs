@@ -1,6 +1,7 @@
 //! The store and its deny records, as one: what is acknowledged is in both, what fails is in neither.
 #![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "tests report by panicking")]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use lockdown_dbus_api::options::EventFilter;
@@ -11,7 +12,10 @@ use lockdownd::{
         lock::{Lock, NewLock, Owner},
     },
     enforce,
-    store::{Store, StoreError, accounts, events, locks},
+    store::{
+        Store, StoreError, accounts, events, locks,
+        sessions::{self, Session},
+    },
 };
 use proptest::prelude::*;
 
@@ -50,7 +54,7 @@ async fn unlock(store: &Store, uid: u32, lock: i64) -> Result<(), StoreError> {
 
 fn denies(root: &Path, uid: u32, now: i64) -> bool {
     let record = directory(root).read(uid).unwrap();
-    decide(record.as_ref(), now, None) != Verdict::Allow
+    decide(record.as_ref(), now, &BTreeSet::new()) != Verdict::Allow
 }
 
 async fn drifts(store: &Store, root: &Path) -> Vec<enforce::Drift> {
@@ -84,6 +88,73 @@ fn locks_of_two_owners_stand_beside_each_other_and_one_of_the_same_is_updated() 
         assert!(denies(root.path(), 1000, 199));
         unlock(&store, 1000, first.id).await.unwrap();
         assert!(!denies(root.path(), 1000, 0));
+    });
+}
+
+#[test]
+fn a_locked_authenticator_is_in_the_record_and_locks_nothing_else() {
+    let root = tempfile::tempdir().unwrap();
+    run(async {
+        let store = open(root.path());
+        for id in ["ssh:SHA256:a", "password"] {
+            let placed = store.write(move |change| {
+                let row = accounts::ensure(change, "alice", 1000, 1)?;
+                locks::put_on(change, row, 1000, Some(id), &terms(Owner::Operator, Some(100)), 1)
+            });
+            placed.await.unwrap();
+        }
+        let denied = |id: &str| {
+            let record = directory(root.path()).read(1000).unwrap();
+            decide(record.as_ref(), 99, &BTreeSet::from([id.to_owned()])) != Verdict::Allow
+        };
+        assert!(denied("ssh:SHA256:a") && denied("password") && !denied("ssh:SHA256:b"));
+        assert!(!denies(root.path(), 1000, 99));
+        let lock = lock(&store, ALICE, terms(Owner::Operator, None)).await.unwrap();
+        assert!(denied("ssh:SHA256:b"), "a lock on the account stands beside them");
+        unlock(&store, 1000, lock.id).await.unwrap();
+        assert!(denied("password") && !denied("ssh:SHA256:b"));
+    });
+}
+
+#[test]
+fn what_opened_a_session_is_kept_by_every_id_with_its_last_time() {
+    let root = tempfile::tempdir().unwrap();
+    run(async {
+        let store = open(root.path());
+        let session = |logind_id: &str, authenticators: &[&str], started_at| Session {
+            logind_id: Some(logind_id.to_owned()),
+            authenticator: authenticators.first().map(|id| (*id).to_owned()).unwrap_or_default(),
+            authenticators: authenticators.iter().map(|id| (*id).to_owned()).collect(),
+            started_at,
+            ..Session::default()
+        };
+        // logind announces it first, and does not know.
+        for new in [
+            session("1", &[], 10),
+            session("1", &["ssh:SHA256:k", "ssh-ca:SHA256:a:x\ny"], 10),
+            session("2", &["ssh:SHA256:k"], 20),
+            session("2", &[], 20),
+        ] {
+            let put = store.write(move |change| {
+                let row = accounts::ensure(change, "alice", 1000, 1)?;
+                sessions::put(change, row, "boot", &new)
+            });
+            put.await.unwrap();
+        }
+        let (open, used) = store
+            .read(|connection| {
+                Ok::<_, StoreError>((
+                    sessions::open(connection, Some("alice"))?,
+                    sessions::last_used(connection, "alice")?,
+                ))
+            })
+            .await
+            .unwrap();
+        assert_eq!(open.iter().map(|session| session.authenticators.len()).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(
+            used.into_iter().collect::<Vec<_>>(),
+            [("ssh-ca:SHA256:a:x\ny".to_owned(), 10), ("ssh:SHA256:k".to_owned(), 20)]
+        );
     });
 }
 

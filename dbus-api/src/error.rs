@@ -16,8 +16,10 @@ pub enum Error {
     NoSuchSession(String),
     /// The account has no such authenticator.
     NoSuchAuthenticator(String),
-    /// This kind of authenticator cannot be locked.
+    /// This kind of authenticator cannot be locked, or not on this host as it is configured.
     NotLockable(String),
+    /// It is the last authenticator with which an administrator can get in; the option `force` locks it all the same.
+    LastAuthenticator(String),
     /// The account is protected: it cannot be locked.
     Protected(String),
     /// Another lock stands in the way.
@@ -45,6 +47,7 @@ impl Error {
             | Self::NoSuchSession(text)
             | Self::NoSuchAuthenticator(text)
             | Self::NotLockable(text)
+            | Self::LastAuthenticator(text)
             | Self::Protected(text)
             | Self::AlreadyLocked(text)
             | Self::NotLocked(text)

@@ -4,8 +4,8 @@ use crate::{
     Error,
     options::{self, AccountFilter, EventFilter, SessionFilter},
     views::{
-        Account, Drift, Event, ExpiryNotice, LockNotice, LockdownPreview, LockdownResult, Progress, Restored,
-        Session,
+        Account, Authenticator, AuthenticatorNotice, Drift, Event, ExpiryNotice, LockNotice, LockdownPreview,
+        LockdownResult, Progress, Restored, Session,
     },
 };
 
@@ -53,6 +53,27 @@ pub trait Manager {
     /// Ends everything the account runs, or one of its sessions.
     fn end_sessions(&self, user: &str, options: &options::EndSessions) -> Result<Vec<Session>, Error>;
 
+    /// What the account has to authenticate with on this host, and what of it is locked.
+    fn list_authenticators(&self, user: &str) -> Result<Vec<Authenticator>, Error>;
+
+    /// Locks one authenticator and ends the sessions that it opened; the others go on working. When this returns, the lock
+    /// is durable and holds without the daemon. An existing lock of the same owner is updated.
+    fn lock_authenticator(
+        &self,
+        user: &str,
+        id: &str,
+        options: &options::LockAuthenticator,
+    ) -> Result<Authenticator, Error>;
+
+    /// Lifts the operator's lock on one authenticator, or the one of the owner named in the options; with an empty id those
+    /// on all authenticators of a type.
+    fn unlock_authenticator(
+        &self,
+        user: &str,
+        id: &str,
+        options: &options::UnlockAuthenticator,
+    ) -> Result<Authenticator, Error>;
+
     /// The audit trail, oldest first.
     fn list_events(&self, filter: &EventFilter) -> Result<Vec<Event>, Error>;
 
@@ -66,6 +87,14 @@ pub trait Manager {
     /// A lock was lifted or has expired. Others may still stand: see `still_locked`.
     #[zbus(signal)]
     fn account_unlocked(&self, user: String, lock: LockNotice) -> zbus::Result<()>;
+
+    /// A lock was placed on an authenticator, or updated.
+    #[zbus(signal)]
+    fn authenticator_locked(&self, user: String, lock: AuthenticatorNotice) -> zbus::Result<()>;
+
+    /// A lock on an authenticator was lifted or has expired. Others may still stand: see `still_locked`.
+    #[zbus(signal)]
+    fn authenticator_unlocked(&self, user: String, lock: AuthenticatorNotice) -> zbus::Result<()>;
 
     /// `valid_until` of the account has passed.
     #[zbus(signal)]

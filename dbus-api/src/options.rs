@@ -31,6 +31,37 @@ pub struct Unlock {
     pub owner: Option<String>,
 }
 
+/// Options of `LockAuthenticator`.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct LockAuthenticator {
+    /// Why, for the audit trail. At most [`MAX_TEXT`] bytes.
+    pub reason: Option<String>,
+    /// What the user is told who is denied for it, where that can be said. At most [`MAX_TEXT`] bytes.
+    pub message: Option<String>,
+    /// Seconds; 0 = no expiry, also if absent: what got into wrong hands does not come back by itself.
+    pub duration: Option<u64>,
+    /// Owner of the lock; absent = `operator`. Only root may say `config:<file>` or `fleet:<issuer>`.
+    pub owner: Option<String>,
+    /// Also where this host would not heed the lock as it is configured now.
+    pub unenforced: Option<bool>,
+    /// Also the last authenticator with which an administrator can get in.
+    pub force: Option<bool>,
+}
+
+/// Options of `UnlockAuthenticator`.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct UnlockAuthenticator {
+    /// Why, for the audit trail. At most [`MAX_TEXT`] bytes.
+    pub reason: Option<String>,
+    /// Lift the lock of this owner only; absent = those an operator may lift (`operator`, `attack-protection`).
+    pub owner: Option<String>,
+    /// With an empty id: every authenticator of this type (`password`, `ssh`, `u2f`, `fingerprint`, `face`, `pin`).
+    #[zbus(rename = "type")]
+    pub kind: Option<String>,
+}
+
 /// Filter of `ListAccounts`. Keys combine: all that are given must hold.
 #[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
 #[zbus(signature = "a{sv}")]
@@ -178,29 +209,41 @@ impl Reader {
     }
 }
 
-/// Implements `TryFrom<Dict>`: `text` keys are bounded strings, the others are taken as their type is.
+/// Implements `TryFrom<Dict>`: `text` keys are bounded strings, the others are taken as their type is. A field whose key
+/// is a word of Rust's has it in brackets.
 macro_rules! read_strictly {
-    ($name:ident { $($key:ident : $how:ident),* $(,)? }) => {
+    ($name:ident { $($field:ident $([$key:literal])? : $how:ident),* $(,)? }) => {
         impl TryFrom<Dict> for $name {
             type Error = Error;
 
             fn try_from(dict: Dict) -> Result<Self, Error> {
                 let mut reader = Reader::new(dict);
-                let options = Self { $($key: read_strictly!(@$how reader $key)?),* };
+                let options = Self { $($field: read_strictly!(@$how reader (read_strictly!(@key $field $($key)?)))?),* };
                 reader.finish()?;
                 Ok(options)
             }
         }
     };
-    (@text $reader:ident $key:ident) => { $reader.text(stringify!($key)) };
-    (@boolean $reader:ident $key:ident) => { $reader.take(stringify!($key), "b") };
-    (@seconds $reader:ident $key:ident) => { $reader.take(stringify!($key), "t") };
-    (@number $reader:ident $key:ident) => { $reader.take(stringify!($key), "u") };
-    (@time $reader:ident $key:ident) => { $reader.take(stringify!($key), "x") };
+    (@key $field:ident) => { stringify!($field) };
+    (@key $field:ident $key:literal) => { $key };
+    (@text $reader:ident $key:expr) => { $reader.text($key) };
+    (@boolean $reader:ident $key:expr) => { $reader.take($key, "b") };
+    (@seconds $reader:ident $key:expr) => { $reader.take($key, "t") };
+    (@number $reader:ident $key:expr) => { $reader.take($key, "u") };
+    (@time $reader:ident $key:expr) => { $reader.take($key, "x") };
 }
 
 read_strictly!(Lock { reason: text, message: text, duration: seconds, end_sessions: boolean, owner: text });
 read_strictly!(Unlock { reason: text, owner: text });
+read_strictly!(LockAuthenticator {
+    reason: text,
+    message: text,
+    duration: seconds,
+    owner: text,
+    unenforced: boolean,
+    force: boolean,
+});
+read_strictly!(UnlockAuthenticator { reason: text, owner: text, kind["type"]: text });
 read_strictly!(AccountFilter { locked: boolean, expired: boolean, deactivated: boolean, system: boolean });
 read_strictly!(SessionFilter { user: text });
 read_strictly!(EndSessions { session: text, reason: text });
@@ -259,6 +302,18 @@ mod tests {
                 ..Lock::default()
             }
         );
+    }
+
+    #[test]
+    fn the_type_of_authenticators_is_called_so_on_the_bus() {
+        let options = UnlockAuthenticator::try_from(dict([("type", Variant::from("ssh"))])).unwrap();
+        assert_eq!(options.kind.as_deref(), Some("ssh"));
+        assert!(
+            refusal::<UnlockAuthenticator>(dict([("kind", Variant::from("ssh"))])).contains("owner, type")
+        );
+        let context = zbus::wire::serialized::Context::new(zbus::wire::LE, 0);
+        let sent = zbus::wire::to_bytes(context, &options).unwrap();
+        assert_eq!(sent.deserialize::<Dict>().unwrap().0.into_keys().collect::<Vec<_>>(), ["type"]);
     }
 
     #[test]

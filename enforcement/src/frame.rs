@@ -12,16 +12,16 @@
 //!         |  tag  | length (LE)  | length bytes     |
 //!         +-------+--------------+------------------+
 //!
-//!  kind  1 session opened    2 session closed    3 denied    4 ask    5 trigger
+//!  kind  1 session opened    2 session closed    3 denied    4 ask    5 trigger    6 attempt
 //!        128 allow           129 deny
 //!
-//!  tag   1 account           text            kinds 1 2 3 5
-//!        2 uid               u32             kinds 1 2 3 5
-//!        3 service           text            kinds 1 2 3 5
-//!        4 pid               u32             kinds 1 2 3 5
-//!        5 tty               text, optional  kinds 1 2 3 5
-//!        6 remote host       text, optional  kinds 1 2 3 5
-//!        7 remote user       text, optional  kinds 1 2 5
+//!  tag   1 account           text            kinds 1 2 3 5 6
+//!        2 uid               u32             kinds 1 2 3 5 6
+//!        3 service           text            kinds 1 2 3 5 6
+//!        4 pid               u32             kinds 1 2 3 5 6
+//!        5 tty               text, optional  kinds 1 2 3 5 6
+//!        6 remote host       text, optional  kinds 1 2 3 5 6
+//!        7 remote user       text, optional  kinds 1 2 5 6
 //!        8 logind session    text, optional  kinds 1 2
 //!        9 auth info         text, optional  kinds 1 2 3
 //!       10 phase             u8              kinds 3 5      1 account, 2 session, 3 auth
@@ -30,20 +30,24 @@
 //!       13 owner             text            kinds 3 129    if locked
 //!       14 authenticator     text, optional  kinds 3 129    if locked
 //!       15 valid until       i64             kinds 3 129    if expired; unix seconds
-//!       16 expires at        i64, optional   kind 129       unix seconds
+//!       16 expires at        i64, optional   kinds 6 129    unix seconds
 //!       17 message           text, optional  kind 129
+//!       18 outcome           u8              kind 6         1 failed, 2 refused, 3 succeeded
+//!       19 count             u64             kind 6         failed: number of the failure; succeeded: how many it cleared
+//!       20 flags             u8              kind 6         if failed: 1 counted; 8, 16, 32 locked as in a tally's slot
 //! ```
 //!
 //! Numbers are little-endian and as wide as their type; text is UTF-8 without a terminator, up to 1 KiB, auth info and
 //! message up to 8 KiB. Fields may stand in any order, each at most once. A field that the reader does not know is
 //! skipped, so that one end can be upgraded before the other; what would be misread without it takes a new version.
 //!
-//! Kinds 1 to 3 and 5 get no answer; 4 is answered by 128 or 129 about the uid that the kernel gives for the sender. Nothing
+//! Kinds 1 to 3, 5 and 6 get no answer; 4 is answered by 128 or 129 about the uid that the kernel gives for the sender. Nothing
 //! in a frame says who sent it: for that the daemon asks the kernel (`SO_PEERCRED`).
 
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::tally::TallyLock;
 use crate::verdict::{Denial, DenialKind};
 
 /// The largest frame, in bytes. What [`Request::encode`] and [`Reply::encode`] make is never larger.
@@ -60,6 +64,7 @@ mod kind {
     pub(super) const DENIED: u8 = 3;
     pub(super) const ASK: u8 = 4;
     pub(super) const TRIGGER: u8 = 5;
+    pub(super) const ATTEMPT: u8 = 6;
     pub(super) const ALLOW: u8 = 128;
     pub(super) const DENY: u8 = 129;
 }
@@ -82,8 +87,11 @@ mod tag {
     pub(super) const VALID_UNTIL: u8 = 15;
     pub(super) const EXPIRES_AT: u8 = 16;
     pub(super) const MESSAGE: u8 = 17;
+    pub(super) const OUTCOME: u8 = 18;
+    pub(super) const COUNT: u8 = 19;
+    pub(super) const FLAGS: u8 = 20;
     /// The last one known.
-    pub(super) const LAST: u8 = MESSAGE;
+    pub(super) const LAST: u8 = FLAGS;
 }
 
 /// What a login path sends to the daemon.
@@ -97,6 +105,8 @@ pub enum Request {
     Denied(DenialReport),
     /// A login reached a line that asks for a lockdown.
     Trigger(TriggerReport),
+    /// An attempt to sign in was counted, refused, or ended the count.
+    Attempt(AttemptReport),
     /// Is the sender's own uid denied anything?
     Ask,
 }
@@ -170,6 +180,52 @@ pub struct TriggerReport {
     pub phase: Phase,
 }
 
+/// An attempt to sign in that attack protection has looked at, as its PAM transaction describes it. Text longer than the
+/// format carries is cut in encoding. What counts is in the tally; a report may be lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptReport {
+    /// `PAM_USER`.
+    pub account: String,
+    /// Its uid by NSS.
+    pub uid: u32,
+    /// `PAM_SERVICE`.
+    pub service: String,
+    /// `PAM_TTY`.
+    pub tty: Option<String>,
+    /// `PAM_RHOST`.
+    pub remote_host: Option<String>,
+    /// `PAM_RUSER`.
+    pub remote_user: Option<String>,
+    /// The process that runs the transaction, by its own account.
+    pub pid: u32,
+    /// What became of it.
+    pub outcome: AttemptOutcome,
+}
+
+/// What became of an attempt to sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// It failed, and is in the tally.
+    Failed {
+        /// How many there have been on the account up to this one.
+        number: u64,
+        /// Whether it counts towards a lock.
+        counted: bool,
+        /// The lock that it brought about.
+        lock: Option<TallyLock>,
+    },
+    /// It was refused without being judged, because a lock of attack protection is in force.
+    Refused {
+        /// Until when (unix seconds); `None`: until it is lifted.
+        until: Option<i64>,
+    },
+    /// It succeeded, and so many failures count no more.
+    Succeeded {
+        /// How many.
+        cleared: u64,
+    },
+}
+
 /// A phase of a PAM transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -233,6 +289,7 @@ impl Request {
             Self::SessionClosed(session) => session.write(Writer::new(kind::SESSION_CLOSED)),
             Self::Denied(denial) => denial.write(Writer::new(kind::DENIED)),
             Self::Trigger(trigger) => trigger.write(Writer::new(kind::TRIGGER)),
+            Self::Attempt(attempt) => attempt.write(Writer::new(kind::ATTEMPT)),
             Self::Ask => Writer::new(kind::ASK).0,
         }
     }
@@ -248,6 +305,7 @@ impl Request {
             kind::SESSION_CLOSED => SessionReport::from(&fields).map(Self::SessionClosed),
             kind::DENIED => DenialReport::from(&fields).map(Self::Denied),
             kind::TRIGGER => TriggerReport::from(&fields).map(Self::Trigger),
+            kind::ATTEMPT => AttemptReport::from(&fields).map(Self::Attempt),
             kind::ASK => Ok(Self::Ask),
             other => Err(FrameError::Kind(other)),
         }
@@ -341,6 +399,62 @@ impl DenialReport {
             auth_info: fields.optional_text(tag::AUTH_INFO)?,
             phase: Phase::of(fields.number(tag::PHASE, u8::from_le_bytes)?)?,
             kind: fields.denial_kind()?,
+        })
+    }
+}
+
+impl AttemptReport {
+    fn write(&self, mut frame: Writer) -> Vec<u8> {
+        frame.text(tag::ACCOUNT, &self.account);
+        frame.field(tag::UID, &self.uid.to_le_bytes());
+        frame.text(tag::SERVICE, &self.service);
+        frame.field(tag::PID, &self.pid.to_le_bytes());
+        frame.optional_text(tag::TTY, self.tty.as_deref());
+        frame.optional_text(tag::REMOTE_HOST, self.remote_host.as_deref());
+        frame.optional_text(tag::REMOTE_USER, self.remote_user.as_deref());
+        match self.outcome {
+            AttemptOutcome::Failed { number, counted, lock } => {
+                frame.field(tag::OUTCOME, &[1]);
+                frame.field(tag::COUNT, &number.to_le_bytes());
+                frame.field(tag::FLAGS, &[u8::from(counted) | TallyLock::flags(lock)]);
+                frame.optional_time(tag::EXPIRES_AT, lock.and_then(|lock| lock.until));
+            }
+            AttemptOutcome::Refused { until } => {
+                frame.field(tag::OUTCOME, &[2]);
+                frame.optional_time(tag::EXPIRES_AT, until);
+            }
+            AttemptOutcome::Succeeded { cleared } => {
+                frame.field(tag::OUTCOME, &[3]);
+                frame.field(tag::COUNT, &cleared.to_le_bytes());
+            }
+        }
+        frame.0
+    }
+
+    fn from(fields: &Fields<'_>) -> Result<Self, FrameError> {
+        let until = fields.optional_number(tag::EXPIRES_AT, i64::from_le_bytes)?;
+        let outcome = match fields.number(tag::OUTCOME, u8::from_le_bytes)? {
+            1 => {
+                let flags = fields.number(tag::FLAGS, u8::from_le_bytes)?;
+                AttemptOutcome::Failed {
+                    number: fields.number(tag::COUNT, u64::from_le_bytes)?,
+                    counted: flags & 1 != 0,
+                    lock: TallyLock::from_flags(flags, until),
+                }
+            }
+            2 => AttemptOutcome::Refused { until },
+            3 => AttemptOutcome::Succeeded { cleared: fields.number(tag::COUNT, u64::from_le_bytes)? },
+            _ => return Err(FrameError::Value(tag::OUTCOME)),
+        };
+        Ok(Self {
+            account: fields.text(tag::ACCOUNT)?,
+            uid: fields.number(tag::UID, u32::from_le_bytes)?,
+            service: fields.text(tag::SERVICE)?,
+            pid: fields.number(tag::PID, u32::from_le_bytes)?,
+            tty: fields.optional_text(tag::TTY)?,
+            remote_host: fields.optional_text(tag::REMOTE_HOST)?,
+            remote_user: fields.optional_text(tag::REMOTE_USER)?,
+            outcome,
         })
     }
 }

@@ -20,13 +20,9 @@
 
 use std::fmt;
 
-use crate::crc32::crc32;
+use crate::lines::{Fault, Lines, put, put_option, put_time, seal, unseal};
 
 const FIRST_LINE: &str = "lockdown-record 1";
-const FORMAT: &str = "lockdown-record ";
-const CHECKSUM_KEY: &str = "crc32 ";
-/// `crc32 ` + eight digits + newline.
-const CHECKSUM_LINE: usize = CHECKSUM_KEY.len() + 9;
 
 /// What is enforced against one account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +84,18 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
+impl From<Fault> for DecodeError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Incomplete => Self::Incomplete,
+            Fault::Checksum => Self::Checksum,
+            Fault::Version => Self::Version,
+            Fault::Line(number) => Self::Line(number),
+            Fault::NotText => Self::NotCanonical,
+        }
+    }
+}
+
 impl Record {
     /// The largest record that is written or read: room for over a hundred locks with long messages.
     pub const MAX_BYTES: usize = 256 * 1024;
@@ -112,9 +120,7 @@ impl Record {
             put_time(&mut text, "lock-expires-at", lock.expires_at);
             put_option(&mut text, "lock-message", lock.message.as_deref());
         }
-        let checksum = format!("{CHECKSUM_KEY}{:08x}\n", crc32(text.as_bytes()));
-        text.push_str(&checksum);
-        text.into_bytes()
+        seal(text)
     }
 
     /// Reads the bytes of a record's file.
@@ -126,122 +132,26 @@ impl Record {
         if bytes.len() > Self::MAX_BYTES {
             return Err(DecodeError::TooLarge);
         }
-        let split = bytes.len().checked_sub(CHECKSUM_LINE).ok_or(DecodeError::Incomplete)?;
-        let (body, checksum) = bytes.split_at(split);
-        let checksum = checksum.strip_prefix(CHECKSUM_KEY.as_bytes()).ok_or(DecodeError::Incomplete)?;
-        if checksum != format!("{:08x}\n", crc32(body)).as_bytes() {
-            return Err(DecodeError::Checksum);
-        }
-        let body = std::str::from_utf8(body).map_err(|_| DecodeError::NotCanonical)?;
-        let record = Lines::of(body).record()?;
+        let record = Self::from_lines(Lines::of(unseal(bytes)?, FIRST_LINE)?)?;
         if record.encode() == bytes { Ok(record) } else { Err(DecodeError::NotCanonical) }
     }
-}
 
-fn put(text: &mut String, key: &str, value: &str) {
-    text.push_str(key);
-    text.push(' ');
-    for character in value.chars() {
-        match character {
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            control if control.is_ascii_control() => text.push_str(&format!("\\x{:02x}", control as u32)),
-            other => text.push(other),
-        }
-    }
-    text.push('\n');
-}
-
-fn put_option(text: &mut String, key: &str, value: Option<&str>) {
-    if let Some(value) = value {
-        put(text, key, value);
-    }
-}
-
-fn put_time(text: &mut String, key: &str, seconds: Option<i64>) {
-    put_option(text, key, seconds.map(|seconds| seconds.to_string()).as_deref());
-}
-
-/// The body's lines, taken one by one.
-struct Lines<'a> {
-    rest: std::iter::Peekable<std::str::SplitTerminator<'a, char>>,
-    number: usize,
-}
-
-impl<'a> Lines<'a> {
-    fn of(body: &'a str) -> Self {
-        Self { rest: body.split_terminator('\n').peekable(), number: 1 }
-    }
-
-    fn record(mut self) -> Result<Record, DecodeError> {
-        match self.rest.next() {
-            Some(FIRST_LINE) => self.number += 1,
-            Some(line) if line.starts_with(FORMAT) => return Err(DecodeError::Version),
-            _ => return Err(DecodeError::Line(1)),
-        }
-        let uid = self.required("uid")?;
-        let uid = self.parsed(&uid)?;
-        let account = self.required("account")?;
-        let valid_until = self.time("valid-until")?;
+    fn from_lines(mut lines: Lines<'_>) -> Result<Self, Fault> {
+        let (uid, account) = (lines.number("uid")?, lines.required("account")?);
+        let valid_until = lines.optional_number("valid-until")?;
         let mut locks = Vec::new();
-        while let Some(id) = self.optional("lock")? {
+        while let Some(id) = lines.optional_number("lock")? {
             locks.push(LockEntry {
-                id: self.parsed(&id)?,
-                owner: self.required("lock-owner")?,
-                authenticator: self.optional("lock-authenticator")?,
-                expires_at: self.time("lock-expires-at")?,
-                message: self.optional("lock-message")?,
+                id,
+                owner: lines.required("lock-owner")?,
+                authenticator: lines.optional("lock-authenticator")?,
+                expires_at: lines.optional_number("lock-expires-at")?,
+                message: lines.optional("lock-message")?,
             });
         }
-        match self.rest.next() {
-            None => Ok(Record { uid, account, valid_until, locks }),
-            Some(_) => Err(DecodeError::Line(self.number)),
-        }
+        lines.end()?;
+        Ok(Self { uid, account, valid_until, locks })
     }
-
-    /// The value of the next line if it has this key.
-    fn optional(&mut self, key: &str) -> Result<Option<String>, DecodeError> {
-        let value = |line: &&'a str| line.strip_prefix(key)?.strip_prefix(' ');
-        let Some(value) = self.rest.peek().and_then(value) else { return Ok(None) };
-        let value = unescape(value).ok_or(DecodeError::Line(self.number))?;
-        self.rest.next();
-        self.number += 1;
-        Ok(Some(value))
-    }
-
-    fn required(&mut self, key: &str) -> Result<String, DecodeError> {
-        self.optional(key)?.ok_or(DecodeError::Line(self.number))
-    }
-
-    fn time(&mut self, key: &str) -> Result<Option<i64>, DecodeError> {
-        self.optional(key)?.map(|seconds| self.parsed(&seconds)).transpose()
-    }
-
-    /// A number from the line just taken.
-    fn parsed<T: std::str::FromStr>(&self, value: &str) -> Result<T, DecodeError> {
-        value.parse().map_err(|_| DecodeError::Line(self.number - 1))
-    }
-}
-
-fn unescape(value: &str) -> Option<String> {
-    let mut plain = String::with_capacity(value.len());
-    let mut rest = value;
-    while let Some((before, escaped)) = rest.split_once('\\') {
-        plain.push_str(before);
-        rest = if let Some(after) = escaped.strip_prefix('\\') {
-            plain.push('\\');
-            after
-        } else if let Some(after) = escaped.strip_prefix('n') {
-            plain.push('\n');
-            after
-        } else {
-            let digits = escaped.strip_prefix('x')?.get(..2)?;
-            plain.push(char::from(u8::from_str_radix(digits, 16).ok()?));
-            escaped.get(3..)?
-        };
-    }
-    plain.push_str(rest);
-    Some(plain)
 }
 
 #[cfg(test)]
@@ -249,6 +159,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::crc32::crc32;
 
     fn any_record() -> impl Strategy<Value = Record> {
         let text = || any::<String>();

@@ -1,5 +1,7 @@
 //! From a record and the time to allow or deny. Pure: what a login path does with the answer is its own affair.
 
+use std::collections::BTreeSet;
+
 use crate::record::{LockEntry, Record};
 
 /// Whether a login may go on.
@@ -43,23 +45,21 @@ pub enum DenialKind {
     RecordUnreadable,
 }
 
-/// What is in force at `now` (unix seconds) against an account that authenticates, where that is known, by
-/// `authenticator`.
+/// What is in force at `now` (unix seconds) against an account that authenticates by all of `authenticators`, as far as
+/// they are known.
 ///
 /// A lock is in force while `now < expires_at`, or until it is lifted; an account has expired once
 /// `valid_until <= now`. Any one of them denies. The answer names the one the user has to know of: a lock on the
-/// account before its expiry, both before a lock on the authenticator, and of several locks the one that lasts longest.
-pub fn decide(record: Option<&Record>, now: i64, authenticator: Option<&str>) -> Verdict {
+/// account before its expiry, both before a lock on an authenticator, and of several locks the one that lasts longest.
+pub fn decide(record: Option<&Record>, now: i64, authenticators: &BTreeSet<String>) -> Verdict {
     let Some(record) = record else { return Verdict::Allow };
-    let longest = |target: Option<&str>| {
-        let in_force = record
-            .locks
-            .iter()
-            .filter(|lock| lock.authenticator.as_deref() == target)
-            .filter(|lock| lock.in_force(now));
-        in_force.max_by_key(|lock| (lock.expires_at.is_none(), lock.expires_at, std::cmp::Reverse(lock.id)))
+    let longest = |denies: &dyn Fn(Option<&String>) -> bool| {
+        let locks = record.locks.iter().filter(|lock| denies(lock.authenticator.as_ref()));
+        locks
+            .filter(|lock| lock.in_force(now))
+            .max_by_key(|lock| (lock.expires_at.is_none(), lock.expires_at, std::cmp::Reverse(lock.id)))
     };
-    if let Some(lock) = longest(None) {
+    if let Some(lock) = longest(&|authenticator| authenticator.is_none()) {
         return Verdict::Deny(lock.denial());
     }
     if let Some(valid_until) = record.valid_until.filter(|valid_until| *valid_until <= now) {
@@ -69,7 +69,7 @@ pub fn decide(record: Option<&Record>, now: i64, authenticator: Option<&str>) ->
             message: None,
         });
     }
-    match authenticator.and_then(|authenticator| longest(Some(authenticator))) {
+    match longest(&|authenticator| authenticator.is_some_and(|id| authenticators.contains(id))) {
         Some(lock) => Verdict::Deny(lock.denial()),
         None => Verdict::Allow,
     }
@@ -105,8 +105,9 @@ mod tests {
     }
 
     /// The id of the lock that denies, 0 for expiry, `None` when allowed.
-    fn denied_by(record: &Record, now: i64, authenticator: Option<&str>) -> Option<i64> {
-        match decide(Some(record), now, authenticator) {
+    fn denied_by(record: &Record, now: i64, authenticators: &[&str]) -> Option<i64> {
+        let authenticators = authenticators.iter().map(|&id| id.to_owned()).collect();
+        match decide(Some(record), now, &authenticators) {
             Verdict::Allow => None,
             Verdict::Deny(Denial { kind: DenialKind::Locked { lock, .. }, .. }) => Some(lock),
             Verdict::Deny(_) => Some(0),
@@ -115,39 +116,50 @@ mod tests {
 
     #[test]
     fn no_record_allows() {
-        assert_eq!(decide(None, 0, None), Verdict::Allow);
+        assert_eq!(decide(None, 0, &BTreeSet::new()), Verdict::Allow);
     }
 
     #[test]
     fn a_lock_ends_at_the_second_it_expires() {
         let record = record(None, vec![lock(1, None, Some(100))]);
-        assert_eq!(denied_by(&record, 99, None), Some(1));
-        assert_eq!(denied_by(&record, 100, None), None);
+        assert_eq!(denied_by(&record, 99, &[]), Some(1));
+        assert_eq!(denied_by(&record, 100, &[]), None);
     }
 
     #[test]
     fn an_account_expires_at_the_second_it_is_valid_until() {
         let record = record(Some(100), vec![]);
-        assert_eq!(denied_by(&record, 99, None), None);
-        assert_eq!(denied_by(&record, 100, None), Some(0));
+        assert_eq!(denied_by(&record, 99, &[]), None);
+        assert_eq!(denied_by(&record, 100, &[]), Some(0));
     }
 
     #[test]
     fn any_lock_in_force_denies_and_the_longest_is_named() {
         let record =
             record(Some(0), vec![lock(1, None, Some(5)), lock(2, None, Some(300)), lock(3, None, Some(200))]);
-        assert_eq!(denied_by(&record, 100, None), Some(2));
-        assert_eq!(denied_by(&record, 250, None), Some(2));
-        assert_eq!(denied_by(&record, 300, None), Some(0));
+        assert_eq!(denied_by(&record, 100, &[]), Some(2));
+        assert_eq!(denied_by(&record, 250, &[]), Some(2));
+        assert_eq!(denied_by(&record, 300, &[]), Some(0));
         let indefinite = Record { locks: vec![lock(1, None, Some(i64::MAX)), lock(2, None, None)], ..record };
-        assert_eq!(denied_by(&indefinite, 100, None), Some(2));
+        assert_eq!(denied_by(&indefinite, 100, &[]), Some(2));
     }
 
     #[test]
     fn a_locked_authenticator_denies_only_itself() {
         let record = record(None, vec![lock(1, Some("password"), None)]);
-        assert_eq!(denied_by(&record, 0, None), None);
-        assert_eq!(denied_by(&record, 0, Some("ssh:SHA256:x")), None);
-        assert_eq!(denied_by(&record, 0, Some("password")), Some(1));
+        assert_eq!(denied_by(&record, 0, &[]), None);
+        assert_eq!(denied_by(&record, 0, &["ssh:SHA256:x"]), None);
+        assert_eq!(denied_by(&record, 0, &["password"]), Some(1));
+    }
+
+    #[test]
+    fn any_locked_one_of_several_authenticators_denies() {
+        let record = record(
+            None,
+            vec![lock(1, Some("a"), Some(5)), lock(2, Some("b"), None), lock(3, Some("c"), Some(9))],
+        );
+        assert_eq!(denied_by(&record, 1, &["a", "c", "x"]), Some(3));
+        assert_eq!(denied_by(&record, 1, &["c", "b", "a"]), Some(2));
+        assert_eq!(denied_by(&record, 7, &["a", "x"]), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lockdown_enforcement::{DENY_DIRECTORY, LOGIN_SOCKET, escape};
+use lockdown_enforcement::{ATTACK_PROTECTION, DENY_DIRECTORY, LOGIN_SOCKET, TALLY_DIRECTORY, escape};
 
 /// What a line of pam.d asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,12 +13,19 @@ pub struct Arguments {
     pub break_glass: Option<String>,
     /// `trigger=lockdown`: whoever reaches the line is locked down.
     pub trigger: bool,
+    /// What the line does in auth.
+    pub function: Option<AuthFunction>,
     /// `quiet`: no text to the user.
     pub quiet: bool,
     /// `debug`: a log line for every decision.
     pub debug: bool,
     /// `directory=PATH`: deny records elsewhere than in `/var/lib/lockdown/deny`; for tests and benchmarks.
     pub directory: PathBuf,
+    /// `tally=PATH`: failed attempts elsewhere than in `/var/lib/lockdown/tally`; for tests and benchmarks.
+    pub tally: PathBuf,
+    /// `attack_protection=PATH`: its settings elsewhere than in `/var/lib/lockdown/attack-protection`; for tests and
+    /// benchmarks.
+    pub attack_protection: PathBuf,
     /// `socket=PATH`: a login socket elsewhere than at `/run/lockdown/login.sock`; for tests and benchmarks.
     pub socket: PathBuf,
     /// What is wrong with the words that were not understood, fit for a log line; the others count all the same.
@@ -34,15 +41,65 @@ pub enum OnError {
     Allow,
 }
 
+/// What a line does in auth, besides `trigger=lockdown`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthFunction {
+    /// `authenticator=TYPE`: answers whether the account's TYPE may be used.
+    Guard(AuthenticatorType),
+    /// `preauth`: refuses who has failed too often.
+    PreAuth,
+    /// `authfail`: counts a failed attempt.
+    AuthFail,
+    /// `authsucc`: ends the count.
+    AuthSucc,
+}
+
+/// A type of authenticators that a module in a stack asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthenticatorType {
+    /// pam_unix(8) and its like.
+    Password,
+    /// pam_fprintd(8)
+    Fingerprint,
+    /// howdy
+    Face,
+    /// pam_pin and its like.
+    Pin,
+    /// pam_u2f(8)
+    U2f,
+}
+
+impl AuthenticatorType {
+    const ALL: [Self; 5] = [Self::Password, Self::Fingerprint, Self::Face, Self::Pin, Self::U2f];
+
+    /// As in an authenticator's id, up to the first colon.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Fingerprint => "fingerprint",
+            Self::Face => "face",
+            Self::Pin => "pin",
+            Self::U2f => "u2f",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
 impl Default for Arguments {
     fn default() -> Self {
         Self {
             on_error: OnError::Deny,
             break_glass: None,
             trigger: false,
+            function: None,
             quiet: false,
             debug: false,
             directory: DENY_DIRECTORY.into(),
+            tally: TALLY_DIRECTORY.into(),
+            attack_protection: ATTACK_PROTECTION.into(),
             socket: LOGIN_SOCKET.into(),
             complaints: Vec::new(),
         }
@@ -71,13 +128,33 @@ impl Arguments {
             ("break_glass", _) => return Err("break_glass needs the name of a group"),
             ("trigger", Some("lockdown")) => self.trigger = true,
             ("trigger", _) => return Err("trigger is lockdown"),
+            ("authenticator", kind) => {
+                let kind = kind.and_then(AuthenticatorType::named);
+                let kind = kind.ok_or("authenticator is password, fingerprint, face, pin or u2f")?;
+                self.set_function(AuthFunction::Guard(kind))?;
+            }
+            ("preauth", None) => self.set_function(AuthFunction::PreAuth)?,
+            ("authfail", None) => self.set_function(AuthFunction::AuthFail)?,
+            ("authsucc", None) => self.set_function(AuthFunction::AuthSucc)?,
             ("quiet", None) => self.quiet = true,
             ("debug", None) => self.debug = true,
             ("directory", Some(path)) => self.directory = absolute(path)?,
+            ("tally", Some(path)) => self.tally = absolute(path)?,
+            ("attack_protection", Some(path)) => self.attack_protection = absolute(path)?,
             ("socket", Some(path)) => self.socket = absolute(path)?,
             _ => return Err("this version of pam_lockdown does not know it"),
         }
         Ok(())
+    }
+
+    fn set_function(&mut self, function: AuthFunction) -> Result<(), &'static str> {
+        match self.function.replace(function) {
+            Some(first) if first != function => {
+                self.function = Some(first);
+                Err("a line has one function, and this one has another already")
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -102,16 +179,22 @@ mod tests {
             "trigger=lockdown",
             "quiet",
             "debug",
+            "authenticator=pin",
             "directory=/d",
+            "tally=/t",
+            "attack_protection=/a",
             "socket=/s",
         ];
         let expected = Arguments {
             on_error: OnError::Allow,
             break_glass: Some("rescue".into()),
             trigger: true,
+            function: Some(AuthFunction::Guard(AuthenticatorType::Pin)),
             quiet: true,
             debug: true,
             directory: "/d".into(),
+            tally: "/t".into(),
+            attack_protection: "/a".into(),
             socket: "/s".into(),
             complaints: vec![],
         };
@@ -120,9 +203,26 @@ mod tests {
     }
 
     #[test]
+    fn a_line_has_one_function_in_auth_the_first() {
+        for (word, function) in [
+            ("preauth", AuthFunction::PreAuth),
+            ("authfail", AuthFunction::AuthFail),
+            ("authsucc", AuthFunction::AuthSucc),
+            ("authenticator=u2f", AuthFunction::Guard(AuthenticatorType::U2f)),
+        ] {
+            assert_eq!(parse(&[word, word]), Arguments { function: Some(function), ..Arguments::default() });
+            let two = parse(&[word, "authenticator=face"]);
+            assert_eq!((two.function, two.complaints.len()), (Some(function), 1));
+        }
+    }
+
+    #[test]
     fn complains_of_each_other_word_and_keeps_the_rest() {
         let bad = [
-            "preauth",
+            "preauth=1",
+            "authenticator",
+            "authenticator=passwords",
+            "tally=relative",
             "on_error=maybe",
             "on_error",
             "break_glass=",

@@ -19,7 +19,45 @@
 //! | the module panics | as for a missing directory |
 //! | the daemon is down or its socket full | decides as ever; the report waits in the socket or is dropped |
 //!
-//! Session close never fails, and auth has no opinion.
+//! Session close never fails, and auth has no opinion without an argument that gives it one.
+//!
+//! In the session of sshd the authenticators that were used are known (`SSH_AUTH_INFO_0`), and a lock on one of them denies:
+//!
+//! | what is the case | session open |
+//! |---|---|
+//! | one of several is locked: a key, a certificate's key, its authority, its key id, the password | denied, and nothing is said |
+//! | a key is named that cannot be read, and some key is locked | denied |
+//! | nothing is named | as without |
+//!
+//! `authenticator=TYPE` stands before the module that asks for TYPE:
+//!
+//! | what is the case | auth |
+//! |---|---|
+//! | the type or one of its enrolments is locked | `PAM_AUTHINFO_UNAVAIL`; for `password` after the question and with the delay of a wrong one |
+//! | the account itself is locked, or has expired | usable: that is for account to say, to who has proved who it is |
+//! | not locked, no record, no such account, no user name | usable (`PAM_SUCCESS`) |
+//! | the record is damaged | unavailable; for root and `break_glass` members usable, loudly |
+//! | the directory of records is missing, NSS fails, or the module panics | as `on_error=` says, default unavailable; root and `break_glass` likewise |
+//! | root has locked authenticators | usable, loudly: such a record is a fault |
+//! | the process is not root's (a screen locker) | usable: it cannot look, and is on the host already |
+//!
+//! `preauth`, `authfail` and `authsucc` protect against guessing:
+//!
+//! | what is the case | `preauth` | `authfail` | `authsucc` |
+//! |---|---|---|---|
+//! | there is no file of settings | no opinion | `PAM_AUTH_ERR` | `PAM_SUCCESS` |
+//! | that file is damaged | the defaults hold, loudly | the same | the same |
+//! | no lock is in force for the source | no opinion, once no other attempt from there is being judged | counted | the source's count ends |
+//! | a lock is | refused: the question, the delay and the answer of a wrong password | not counted | refused |
+//! | others from that source do not come to an end in ten seconds | refused | | |
+//! | root without `even-deny-root`, a trusted source | no opinion | recorded, and does not count | `PAM_SUCCESS` |
+//! | no such account, an ignored service | no opinion | `PAM_AUTH_ERR` | `PAM_SUCCESS` |
+//! | NSS fails, the tally cannot be opened or written | no opinion, loudly: nobody is locked out by a full disk | loudly | `PAM_SUCCESS`, loudly |
+//! | the process is not root's | no opinion | `PAM_AUTH_ERR` | `PAM_SUCCESS` |
+//! | the module panics | no opinion | `PAM_AUTH_ERR` | `PAM_SUCCESS` |
+//!
+//! In account a remote login is denied while such a lock is in force for its source, and told until when: it got there by
+//! another way than a password that was judged. Local ones are not looked at, so that jobs of cron go on.
 //!
 //! With `trigger=lockdown` nobody gets past the line, whoever it is; what varies is whether a lockdown follows:
 //!
@@ -33,17 +71,20 @@
 //! | the module panics | the same answer as ever; not reported, loudly |
 //! | in session | the argument has no function there, and the log says so: decides as without |
 
+use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_int};
 use std::io;
 
 use lockdown_enforcement::{
-    Denial, DenialKind, DenialReport, Phase, ReadError, Record, Reply, Request, SessionReport, Verdict,
-    decide, escape,
+    AttackProtection, AttackProtectionError, Denial, DenialKind, DenialReport, Failure, Phase, ReadError,
+    Record, Reply, Request, SessionReport, Source, Table, Verdict, decide, escape, ssh,
 };
 
-use crate::arguments::{Arguments, OnError};
+use crate::arguments::{Arguments, AuthFunction, OnError};
 use crate::message;
 
+mod attempts;
+mod authenticator;
 mod trigger;
 
 /// What the module answers to libpam, from `security/_pam_types.h`.
@@ -59,6 +100,8 @@ pub enum Code {
     PermissionDenied = 6,
     /// `PAM_AUTH_ERR`
     AuthError = 7,
+    /// `PAM_AUTHINFO_UNAVAIL`
+    AuthInfoUnavailable = 9,
     /// `PAM_USER_UNKNOWN`
     UserUnknown = 10,
     /// `PAM_ACCT_EXPIRED`
@@ -137,6 +180,24 @@ pub struct Circumstances {
     pub is_ssh: bool,
 }
 
+/// What came of waiting for the turn of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It is, and this is the account's tally.
+    Taken(Table),
+    /// It did not come in good time.
+    Busy,
+}
+
+/// What a transaction keeps of an attempt that has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// The turn, with the number of failures that counted when it began.
+    InTurn(u32),
+    /// That it was refused.
+    Refused,
+}
+
 /// What the decision needs to know, and what it does about it.
 pub trait Host {
     /// `PAM_USER`.
@@ -155,6 +216,31 @@ pub trait Host {
     fn now(&self) -> i64;
     /// What the transaction says about itself.
     fn circumstances(&self) -> Circumstances;
+    /// `PAM_RHOST`.
+    fn remote_host(&self) -> Option<String>;
+    /// The settings of attack protection; `None` if there is none.
+    fn attack_protection(&self) -> Result<Option<AttackProtection>, AttackProtectionError>;
+    /// The account's tally; `None` if nothing has ever failed.
+    fn tally(&self, uid: u32) -> io::Result<Option<Table>>;
+    /// Adds a failed attempt (service and source) to the account's tally, see [`Table::add`].
+    fn add_failure(
+        &self,
+        uid: u32,
+        attempt: (&str, &Source),
+        counts: bool,
+        settings: &AttackProtection,
+        now: i64,
+    ) -> io::Result<Failure>;
+    /// Ends the count of a source, or of all; how many counted.
+    fn clear_failures(&self, uid: u32, source: Option<&Source>) -> io::Result<usize>;
+    /// Waits until no other attempt on the account from this source is being judged.
+    fn take_turn(&self, uid: u32, source: &Source) -> io::Result<Turn>;
+    /// Keeps this of the attempt until [`end_attempt`](Self::end_attempt), or until the transaction ends.
+    fn hold(&self, held: Held);
+    /// What was kept.
+    fn held(&self) -> Option<Held>;
+    /// Keeps nothing any more: the turn is the next one's.
+    fn end_attempt(&self);
     /// Sees to it that there is a `PAM_USER`, pam_get_user(3).
     fn ask_user(&self) -> Asked;
     /// Sees to it that there is a `PAM_AUTHTOK`, pam_get_authtok(3).
@@ -175,6 +261,9 @@ pub fn check_account(host: &dyn Host, arguments: &Arguments, flags: c_int) -> Co
         complain(host, arguments);
         return trigger::in_account(host);
     }
+    // In a stack without authsucc.
+    host.end_attempt();
+    complain_of_function(host, arguments);
     Check { host, arguments, phase: Phase::Account, flags }.run()
 }
 
@@ -183,6 +272,7 @@ pub fn open_session(host: &dyn Host, arguments: &Arguments, flags: c_int) -> Cod
     if arguments.trigger {
         host.log(Priority::Error, "trigger= has no function in session: it belongs into auth or account");
     }
+    complain_of_function(host, arguments);
     Check { host, arguments, phase: Phase::Session, flags }.run()
 }
 
@@ -199,12 +289,32 @@ pub fn close_session(host: &dyn Host, _: &Arguments, _: c_int) -> Code {
 /// pam_authenticate(3)
 pub fn authenticate(host: &dyn Host, arguments: &Arguments, _: c_int) -> Code {
     complain(host, arguments);
-    if arguments.trigger { trigger::in_auth(host) } else { Code::Ignore }
+    match arguments.function {
+        _ if arguments.trigger => trigger::in_auth(host),
+        Some(AuthFunction::Guard(kind)) => authenticator::check(host, arguments, kind),
+        Some(AuthFunction::PreAuth) => attempts::before(host),
+        Some(AuthFunction::AuthFail) => attempts::failed(host),
+        Some(AuthFunction::AuthSucc) => attempts::succeeded(host),
+        None => Code::Ignore,
+    }
 }
 
 /// What is left to do when that has panicked.
 pub fn authenticate_after_panic(host: &dyn Host, arguments: &Arguments, _: c_int) -> Code {
-    if arguments.trigger { trigger::after_panic(host) } else { Code::Ignore }
+    match arguments.function {
+        _ if arguments.trigger => trigger::after_panic(host),
+        Some(AuthFunction::Guard(kind)) => authenticator::after_panic(host, arguments, kind),
+        Some(AuthFunction::AuthFail) => Code::AuthError,
+        Some(AuthFunction::PreAuth) => Code::Ignore,
+        Some(AuthFunction::AuthSucc) => Code::Success,
+        None => Code::Ignore,
+    }
+}
+
+/// pam_setcred(3): an attempt is over in any case.
+pub fn set_credentials(host: &dyn Host, _: &Arguments, _: c_int) -> Code {
+    host.end_attempt();
+    Code::Ignore
 }
 
 /// What is left to do when one of the first two has panicked: it cannot be told what is enforced.
@@ -230,6 +340,13 @@ pub fn after_panic(host: &dyn Host, arguments: &Arguments, flags: c_int) -> Code
 fn complain(host: &dyn Host, arguments: &Arguments) {
     for complaint in &arguments.complaints {
         host.log(Priority::Error, complaint);
+    }
+}
+
+fn complain_of_function(host: &dyn Host, arguments: &Arguments) {
+    if arguments.function.is_some() {
+        let line = "preauth, authfail, authsucc and authenticator= have a function in auth only";
+        host.log(Priority::Error, line);
     }
 }
 
@@ -281,7 +398,7 @@ impl Check<'_> {
             }
         };
         match self.host.record(account.uid) {
-            Ok(record) => match decide(record.as_ref(), self.host.now(), None) {
+            Ok(record) => match self.decide(record.as_ref(), account) {
                 Verdict::Allow => self.allow(&user, account),
                 Verdict::Deny(denial) => self.deny_unless_root(&user, account, &denial),
             },
@@ -300,6 +417,35 @@ impl Check<'_> {
                 self.undecided(&user, Some(account), OnError::Deny, &why)
             }
         }
+    }
+
+    fn decide(&self, record: Option<&Record>, account: Account) -> Verdict {
+        let now = self.host.now();
+        match decide(record, now, &self.authenticators(record)) {
+            Verdict::Allow if self.phase == Phase::Account => {
+                attempts::standing_lock(self.host, account, now).map_or(Verdict::Allow, Verdict::Deny)
+            }
+            verdict => verdict,
+        }
+    }
+
+    /// Those that the login has used, if any is locked: sshd says so, and not before the session.
+    fn authenticators(&self, record: Option<&Record>) -> BTreeSet<String> {
+        let locked = record.into_iter().flat_map(|record| &record.locks);
+        let mut locked = locked.filter_map(|lock| lock.authenticator.as_ref()).peekable();
+        if self.phase != Phase::Session || locked.peek().is_none() {
+            return BTreeSet::new();
+        }
+        let used = ssh::used(&self.host.circumstances().auth_info.unwrap_or_default());
+        let mut ids = used.ids;
+        if used.unreadable_key {
+            self.host.log(
+                Priority::Error,
+                "sshd names a key that cannot be read: it counts as every one that is locked",
+            );
+            ids.extend(locked.filter(|id| id.starts_with("ssh")).cloned());
+        }
+        ids
     }
 
     /// For a process that may not read the records: a screen locker, crontab(1).
@@ -372,13 +518,8 @@ impl Check<'_> {
 
     /// Nobody can say what is enforced.
     fn undecided(&self, user: &CStr, account: Option<Account>, on_error: OnError, why: &str) -> Code {
-        // By name, too: should NSS be what is broken, root is still the one who can mend it.
-        let is_root = account.map_or(user == c"root", |account| account.uid == 0);
-        let breaks_glass = || match (&self.arguments.break_glass, account) {
-            (Some(group), Some(account)) => self.host.is_member(user, account, group),
-            _ => false,
-        };
-        if is_root || on_error == OnError::Allow || breaks_glass() {
+        let breaks_glass = || breaks_glass(self.host, self.arguments, user, account);
+        if is_root(user, account) || on_error == OnError::Allow || breaks_glass() {
             return self.let_in(user, account, why);
         }
         self.host.log(Priority::Error, &format!("\"{}\" cannot be checked: {why}", escape(user.to_bytes())));
@@ -401,6 +542,18 @@ impl Check<'_> {
         if self.arguments.debug {
             self.host.log(Priority::Debug, &format!("user=\"{}\" {what}", escape(user.to_bytes())));
         }
+    }
+}
+
+/// By name, too: should NSS be what is broken, root is still the one who can mend it.
+fn is_root(user: &CStr, account: Option<Account>) -> bool {
+    account.map_or(user == c"root", |account| account.uid == 0)
+}
+
+fn breaks_glass(host: &dyn Host, arguments: &Arguments, user: &CStr, account: Option<Account>) -> bool {
+    match (&arguments.break_glass, account) {
+        (Some(group), Some(account)) => host.is_member(user, account, group),
+        _ => false,
     }
 }
 

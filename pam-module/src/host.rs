@@ -1,15 +1,20 @@
 //! The [`Host`] that the module runs on: a PAM transaction, NSS, the deny records, the clock and the login socket.
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use lockdown_enforcement::{DenyDirectory, ReadError, Record, Reply, Request};
+use lockdown_enforcement::{
+    AttackProtection, AttackProtectionError, DenyDirectory, Failure, ReadError, Record, Reply, Request,
+    Source, Table, TallyDirectory, TallyFile,
+};
 
 use crate::arguments::Arguments;
-use crate::core::{Account, Asked, Circumstances, Host, Priority, Process};
+use crate::core::{Account, Asked, Circumstances, Held, Host, Priority, Process, Turn};
 use crate::pam::{Item, Transaction};
+use crate::turn::{self, Attempt, Known};
 use crate::{login_socket, nss};
 
 /// What pam_unix(8) asks for.
@@ -18,16 +23,41 @@ const FAIL_DELAY: Duration = Duration::from_secs(2);
 pub(crate) struct PamHost<'a> {
     transaction: Transaction<'a>,
     records: DenyDirectory,
+    tallies: TallyDirectory,
+    attack_protection: &'a Path,
     socket: &'a Path,
+    /// In which the attempt has its turn, until it is known whether that is to be kept.
+    turn: Cell<Option<TallyFile>>,
+    /// What this call has found out, to be kept with the turn.
+    account: Cell<Option<(CString, Account)>>,
+    settings: Cell<Option<AttackProtection>>,
 }
 
 impl<'a> PamHost<'a> {
     pub(crate) fn new(transaction: Transaction<'a>, arguments: &'a Arguments) -> Self {
-        Self { transaction, records: DenyDirectory::new(&arguments.directory), socket: &arguments.socket }
+        Self {
+            transaction,
+            records: DenyDirectory::new(&arguments.directory),
+            tallies: TallyDirectory::new(&arguments.tally),
+            attack_protection: &arguments.attack_protection,
+            socket: &arguments.socket,
+            turn: Cell::default(),
+            account: Cell::default(),
+            settings: Cell::default(),
+        }
     }
 
     fn item(&self, item: Item) -> Option<String> {
         self.transaction.item(item).map(text)
+    }
+
+    /// What `preauth` has found out about the attempt under way.
+    fn known(&self) -> Option<Known> {
+        let known = self.transaction.kept(|attempt| match attempt {
+            Attempt::InTurn { known, .. } => Some(known.clone()),
+            Attempt::Refused => None,
+        });
+        known.flatten()
     }
 
     fn variable(&self, name: &CStr) -> Option<String> {
@@ -46,7 +76,14 @@ impl Host for PamHost<'_> {
     }
 
     fn account(&self, user: &CStr) -> io::Result<Option<Account>> {
-        nss::account(user)
+        if let Some(known) = self.known()
+            && *known.user == *user
+        {
+            return Ok(Some(known.account));
+        }
+        let account = nss::account(user)?;
+        self.account.set(account.map(|account| (user.to_owned(), account)));
+        Ok(account)
     }
 
     fn is_member(&self, user: &CStr, account: Account, group: &str) -> bool {
@@ -81,6 +118,81 @@ impl Host for PamHost<'_> {
             auth_info: self.variable(c"SSH_AUTH_INFO_0"),
             is_ssh: self.transaction.variable(c"SSH_CONNECTION").is_some(),
         }
+    }
+
+    fn remote_host(&self) -> Option<String> {
+        self.item(Item::RemoteHost)
+    }
+
+    fn attack_protection(&self) -> Result<Option<AttackProtection>, AttackProtectionError> {
+        if let Some(known) = self.known() {
+            return Ok(Some(known.settings));
+        }
+        let settings = AttackProtection::read(self.attack_protection)?;
+        self.settings.set(settings.clone());
+        Ok(settings)
+    }
+
+    fn tally(&self, uid: u32) -> io::Result<Option<Table>> {
+        self.tallies.open(uid)?.map(|tally| tally.read()).transpose()
+    }
+
+    fn add_failure(
+        &self,
+        uid: u32,
+        attempt: (&str, &Source),
+        counts: bool,
+        settings: &AttackProtection,
+        now: i64,
+    ) -> io::Result<Failure> {
+        let in_turn = self.transaction.kept(|attempt| match attempt {
+            Attempt::InTurn { tally, known, .. } => Some((tally.take()?, known.account.uid)),
+            Attempt::Refused => None,
+        });
+        let tally = match in_turn.flatten() {
+            Some((tally, its)) if its == uid => tally,
+            _ => self.tallies.create(uid)?,
+        };
+        tally.add(attempt, counts, settings, now)
+    }
+
+    fn clear_failures(&self, uid: u32, source: Option<&Source>) -> io::Result<usize> {
+        self.tallies.open(uid)?.map_or(Ok(0), |tally| tally.clear(source))
+    }
+
+    fn take_turn(&self, uid: u32, source: &Source) -> io::Result<Turn> {
+        let tally = self.tallies.create(uid)?;
+        if !turn::wait(&tally, source)? {
+            return Ok(Turn::Busy);
+        }
+        let table = tally.read()?;
+        self.turn.set(Some(tally));
+        Ok(Turn::Taken(table))
+    }
+
+    fn hold(&self, held: Held) {
+        let tally = self.turn.take();
+        match (held, tally, self.account.take()) {
+            (Held::Refused, ..) => self.transaction.keep(Attempt::Refused),
+            (Held::InTurn(counted), Some(tally), Some((user, account))) => {
+                // Without any, the defaults hold.
+                let settings = self.settings.take().unwrap_or_default();
+                let known = Known { user, account, settings };
+                self.transaction.keep(Attempt::InTurn { tally: Cell::new(Some(tally)), counted, known });
+            }
+            (Held::InTurn(_), ..) => {}
+        }
+    }
+
+    fn held(&self) -> Option<Held> {
+        self.transaction.kept(|attempt| match attempt {
+            Attempt::InTurn { counted, .. } => Held::InTurn(*counted),
+            Attempt::Refused => Held::Refused,
+        })
+    }
+
+    fn end_attempt(&self) {
+        self.transaction.forget();
     }
 
     fn ask_user(&self) -> Asked {

@@ -1,5 +1,5 @@
-//! `pam_lockdown.so`: denies login to locked and expired accounts, and tells the daemon of sessions and denials, and of
-//! logins that are to trigger a lockdown.
+//! `pam_lockdown.so`: denies login to locked and expired accounts and locked authenticators, counts failed attempts, and tells
+//! the daemon of all that, of sessions, and of logins that are to trigger a lockdown.
 //!
 //! This file is what `libpam` sees. `core` decides and touches nothing; `host` is what it decides on.
 //! The module runs inside sshd, sudo and cron and leaves nothing there: no thread, descriptor, signal handler or output.
@@ -12,6 +12,7 @@ mod login_socket;
 mod message;
 mod nss;
 mod pam;
+mod turn;
 
 #[expect(unsafe_code, reason = "the symbols that libpam looks for")]
 mod entries {
@@ -109,15 +110,19 @@ mod entries {
         unsafe { run(handle, flags, argc, argv, core::authenticate, core::authenticate_after_panic) }
     }
 
-    /// Auth: there are no credentials to set.
+    /// Auth: there are no credentials to set, and no attempt is under way any more. Never fails.
+    ///
+    /// # Safety
+    /// As for [`pam_sm_acct_mgmt`].
     #[unsafe(no_mangle)]
-    pub extern "C" fn pam_sm_setcred(
-        _: *mut PamHandle,
-        _: c_int,
-        _: c_int,
-        _: *const *const c_char,
+    pub unsafe extern "C" fn pam_sm_setcred(
+        handle: *mut PamHandle,
+        flags: c_int,
+        argc: c_int,
+        argv: *const *const c_char,
     ) -> c_int {
-        Code::Ignore as c_int
+        // SAFETY: by this function's own contract.
+        unsafe { run(handle, flags, argc, argv, core::set_credentials, |_, _, _| Code::Ignore) }
     }
 
     /// Password: the module has no function there.

@@ -8,6 +8,8 @@ use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 use crate::core::Asked;
+use crate::guard::guard;
+use crate::turn::Attempt;
 
 /// `pam_handle_t`: libpam's own, seen only through pointers.
 #[repr(C)]
@@ -34,6 +36,13 @@ unsafe extern "C" {
         format: *const c_char,
         ...
     ) -> c_int;
+    fn pam_set_data(
+        handle: *mut PamHandle,
+        name: *const c_char,
+        data: *mut c_void,
+        cleanup: Option<unsafe extern "C" fn(*mut PamHandle, *mut c_void, c_int)>,
+    ) -> c_int;
+    fn pam_get_data(handle: *const PamHandle, name: *const c_char, data: *mut *const c_void) -> c_int;
     fn pam_syslog(handle: *const PamHandle, priority: c_int, format: *const c_char, ...);
 }
 
@@ -41,6 +50,22 @@ const PAM_SUCCESS: c_int = 0;
 const PAM_CONV_AGAIN: c_int = 30;
 const PAM_ERROR_MSG: c_int = 3;
 const PAM_AUTHTOK: c_int = 6;
+
+/// Of this version's own [`Attempt`]: should there be two modules in a stack, each knows only what it has put there.
+const ATTEMPT: &CStr =
+    match CStr::from_bytes_with_nul(concat!("lockdown_attempt_", env!("CARGO_PKG_VERSION"), "\0").as_bytes())
+    {
+        Ok(name) => name,
+        Err(_) => c"lockdown_attempt",
+    };
+
+/// Called by libpam for what it was given by [`Transaction::keep`], once.
+unsafe extern "C" fn drop_attempt(_: *mut PamHandle, data: *mut c_void, _: c_int) {
+    if !data.is_null() {
+        // SAFETY: `keep` has made it from a box, and libpam gives it back once.
+        let _ = guard(|| drop(unsafe { Box::from_raw(data.cast::<Attempt>()) }));
+    }
+}
 
 /// The items of pam_get_item(3) that are strings and that the module reads.
 #[derive(Clone, Copy)]
@@ -106,6 +131,35 @@ impl<'a> Transaction<'a> {
         let microseconds = c_uint::try_from(delay.as_micros()).unwrap_or(c_uint::MAX);
         // SAFETY: the handle is valid by `new`.
         unsafe { pam_fail_delay(self.handle.as_ptr(), microseconds) };
+    }
+
+    /// Keeps it in the transaction, in the place of what was kept before, until [`forget`](Self::forget) or pam_end(3).
+    pub(crate) fn keep(&self, attempt: Attempt) {
+        let data = Box::into_raw(Box::new(attempt));
+        // SAFETY: the handle is valid by `new`; libpam hands the pointer to `drop_attempt` once, before it unloads the module.
+        let code =
+            unsafe { pam_set_data(self.handle.as_ptr(), ATTEMPT.as_ptr(), data.cast(), Some(drop_attempt)) };
+        if code != PAM_SUCCESS {
+            // SAFETY: from the box above, and libpam has not taken it.
+            drop(unsafe { Box::from_raw(data) });
+        }
+    }
+
+    /// What `look` sees in what is kept.
+    pub(crate) fn kept<T>(&self, look: fn(&Attempt) -> T) -> Option<T> {
+        let mut data = ptr::null();
+        // SAFETY: the handle is valid by `new`; `data` is written only on success.
+        let code = unsafe { pam_get_data(self.handle.as_ptr(), ATTEMPT.as_ptr(), &mut data) };
+        // SAFETY: what `keep` has put under this name. A plain function has no transaction to replace it with.
+        (code == PAM_SUCCESS && !data.is_null()).then(|| look(unsafe { &*data.cast::<Attempt>() }))
+    }
+
+    /// Keeps nothing.
+    pub(crate) fn forget(&self) {
+        if self.kept(|_| ()).is_some() {
+            // SAFETY: the handle is valid by `new`; what was there goes to `drop_attempt`.
+            unsafe { pam_set_data(self.handle.as_ptr(), ATTEMPT.as_ptr(), ptr::null_mut(), None) };
+        }
     }
 
     /// Shows `text` to the user through the conversation of the service, if that can.

@@ -105,7 +105,7 @@ fn a_missing_directory_goes_as_on_error_says() {
 fn wrong_arguments_change_nothing() {
     let scratch = Scratch::new();
     scratch.enforce(&locked(UID, None));
-    let wrong = "on_error=maybe preauth nonsense directory=relative";
+    let wrong = "on_error=maybe preauth=1 nonsense directory=relative";
     assert_eq!(scratch.start_with(wrong, ACCOUNT).check_account(0), PERM_DENIED);
     assert_eq!(scratch.start_with(wrong, "root").check_account(0), SUCCESS);
     assert_eq!(scratch.start_with(wrong, ACCOUNT).authenticate(), SUCCESS);

@@ -11,8 +11,8 @@ use std::fs;
 use std::os::fd::AsRawFd;
 use std::process::Command;
 
-use libpam::{PERM_DENIED, SUCCESS, c_path};
-use lockdown_enforcement::Record;
+use libpam::{AUTH_ERR, PERM_DENIED, SUCCESS, c_path};
+use lockdown_enforcement::{AttackProtection, Record};
 use support::{ACCOUNT, Scratch, UID, build_directory, locked};
 
 /// What would show that something was left.
@@ -112,6 +112,30 @@ fn nothing_is_left_behind() {
     leaves_nothing("a denied login", 500, || whole_login(PERM_DENIED));
     fs::write(scratch.records.record_path(UID), vec![b'x'; Record::MAX_BYTES]).unwrap();
     leaves_nothing("a damaged record", 500, || whole_login(PERM_DENIED));
+    assert!(!State::now().mapped_files.iter().any(|file| file.contains("pam_lockdown")), "still mapped");
+
+    scratch.records.remove(UID).unwrap();
+    scratch.protect(&AttackProtection {
+        max_attempts: 128,
+        max_attempts_total: 128,
+        ..AttackProtection::default()
+    });
+    scratch.stack_of(
+        "attempt",
+        "auth required LOCKDOWN preauth\nauth required pam_permit.so\nauth required LOCKDOWN authsucc\n",
+    );
+    leaves_nothing("an attempt", 500, || {
+        assert_eq!(scratch.start("attempt", ACCOUNT).authenticate(), SUCCESS)
+    });
+    // Its turn ends with the transaction, whatever the stack.
+    scratch.stack_of("cut", "auth required LOCKDOWN preauth\nauth required pam_permit.so\n");
+    leaves_nothing("an attempt without an end", 500, || {
+        assert_eq!(scratch.start("cut", ACCOUNT).authenticate(), SUCCESS)
+    });
+    scratch.stack_of("failing", "auth required LOCKDOWN preauth\nauth [default=die] LOCKDOWN authfail\n");
+    leaves_nothing("a failed attempt", 500, || {
+        assert_eq!(scratch.start("failing", ACCOUNT).authenticate(), AUTH_ERR)
+    });
     assert!(!State::now().mapped_files.iter().any(|file| file.contains("pam_lockdown")), "still mapped");
 
     let panicking = c_path(&build_directory().join("examples/libpanicking.so"));

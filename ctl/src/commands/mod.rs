@@ -1,6 +1,8 @@
 //! The subcommands, one file each.
 
 pub mod accounts;
+pub mod authenticator;
+pub mod authenticators;
 pub mod batch;
 pub mod completions;
 pub mod config;
@@ -104,6 +106,8 @@ pub async fn run(command: &Command, context: &mut Context) -> Result<(), Failure
         Command::Expire(args) => expire::run(args, context).await,
         Command::Sessions(args) => sessions::run(args, context).await,
         Command::EndSessions(args) => end_sessions::run(args, context).await,
+        Command::Authenticators(args) => authenticators::run(args, context).await,
+        Command::Authenticator(args) => authenticator::run(args, context).await,
         Command::Events(args) => events::run(args, context).await,
         Command::Config(args) => config::run(args, context),
         Command::Doctor(args) => doctor::run(args, context).await,

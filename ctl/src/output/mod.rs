@@ -1,6 +1,7 @@
 //! How answers are shown: as text for people ([`table`], [`time`], [`text`], [`views`], [`lockdown`], [`progress`]) or as
 //! [`json`] for programs.
 
+pub mod authenticators;
 pub mod json;
 pub mod lockdown;
 pub mod progress;

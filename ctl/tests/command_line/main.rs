@@ -4,6 +4,7 @@
 // All of this is test code, which clippy does not see of helpers outside a `#[test]`.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod authenticators;
 mod bus;
 mod lockdown;
 mod manager;

@@ -14,10 +14,12 @@ use crate::run::{Outcome, lockdownctl};
 use lockdown_dbus_api::{
     Dict, Error,
     options::{
-        AccountFilter, EndSessions, EventFilter, Lock, Lockdown, LockdownSelf, Restore, SessionFilter, Unlock,
+        AccountFilter, EndSessions, EventFilter, Lock, LockAuthenticator, Lockdown, LockdownSelf, Restore,
+        SessionFilter, Unlock, UnlockAuthenticator,
     },
     views::{
-        self, Account, Drift, Event, LockNotice, LockdownPreview, LockdownResult, Progress, Restored, Session,
+        self, Account, Authenticator, Drift, Event, LockNotice, LockdownPreview, LockdownResult, Progress,
+        Restored, Session,
     },
 };
 use zbus::{
@@ -128,6 +130,20 @@ fn account(user: &str) -> Result<Account, Error> {
 
 fn session(user: &str, id: &str) -> Session {
     Session { id: id.into(), user: user.into(), service: "sshd".into(), started: THEN, ..Session::default() }
+}
+
+const KEY: &str = "ssh:SHA256:n4bQgYhMfWWaLqgxVrQFaOTxsrC4Is0V1sFbDwCgg";
+
+fn authenticator(id: &str) -> Authenticator {
+    Authenticator {
+        id: id.into(),
+        kind: id.split(':').next().unwrap().into(),
+        present: true,
+        lockable: !id.starts_with("totp"),
+        enforced: true,
+        added: THEN,
+        ..Authenticator::default()
+    }
 }
 
 fn dictionary(options: &Dict) -> String {
@@ -277,6 +293,45 @@ impl Manager {
             Some("stuck") => Ok(vec![Session { ended: Some(false), ..session(user, "stuck") }]),
             Some(_) => Err(Error::NoSuchSession("there is no such session: see lockdownctl sessions".into())),
         }
+    }
+
+    async fn list_authenticators(&self, user: &str) -> Result<Vec<Authenticator>, Error> {
+        self.called(format!("ListAuthenticators {user}"));
+        account(user)?;
+        Ok(vec![authenticator("password"), authenticator(KEY), authenticator("totp:oath")])
+    }
+
+    async fn lock_authenticator(&self, user: &str, id: &str, options: Dict) -> Result<Authenticator, Error> {
+        self.called(format!("LockAuthenticator {user} {id} {}", dictionary(&options)));
+        let options = LockAuthenticator::try_from(options)?;
+        account(user)?;
+        match id {
+            "totp:oath" => Err(Error::NotLockable("totp:oath cannot be locked: lock another".into())),
+            "face:9" => Err(Error::NoSuchAuthenticator("alice has no authenticator face:9".into())),
+            "password" if user == "bob" && options.force.is_none() => {
+                Err(Error::LastAuthenticator("password is the last authenticator of bob".into()))
+            }
+            id => Ok(Authenticator {
+                locked: true,
+                locked_until: Some(0),
+                sessions_ended: Some(1),
+                survivors: self.script.lock().unwrap().survivors.clone(),
+                ..authenticator(id)
+            }),
+        }
+    }
+
+    async fn unlock_authenticator(
+        &self,
+        user: &str,
+        id: &str,
+        options: Dict,
+    ) -> Result<Authenticator, Error> {
+        self.called(format!("UnlockAuthenticator {user} {id:?} {}", dictionary(&options)));
+        let kind = UnlockAuthenticator::try_from(options)?.kind;
+        let unlocked = Some(vec![if id.is_empty() { KEY } else { id }.to_owned()]);
+        let view = Authenticator { unlocked, ..authenticator(id) };
+        Ok(Authenticator { kind: kind.unwrap_or(view.kind), ..view })
     }
 
     async fn list_events(&self, filter: Dict) -> Result<Vec<Event>, Error> {

@@ -48,6 +48,9 @@ const TABLE: &[(&str, Action, bool)] = &[
     ("GetAccount", Action::View, true),
     ("ListAccounts", Action::View, false),
     ("ListSessions", Action::View, true),
+    ("ListAuthenticators", Action::View, true),
+    ("LockAuthenticator", Action::Lock, false),
+    ("UnlockAuthenticator", Action::Unlock, false),
     ("ListEvents", Action::View, true),
     ("CheckRecords", Action::View, false),
 ];
@@ -152,6 +155,8 @@ mod tests {
     fn everybody_sees_their_own_account_and_no_other() {
         assert_eq!(rule("GetAccount", 1000, Some(1000)), Rule::Allowed);
         assert_eq!(rule("GetAccount", 1000, Some(1001)), Rule::Ask(Action::View));
+        assert_eq!(rule("ListAuthenticators", 1000, Some(1000)), Rule::Allowed);
+        assert_eq!(rule("LockAuthenticator", 1000, Some(1000)), Rule::Ask(Action::Lock));
         assert_eq!(rule("ListSessions", 1000, None), Rule::Ask(Action::View));
         assert_eq!(rule("UnlockAccount", 1000, Some(1000)), Rule::Ask(Action::Unlock));
     }

@@ -7,8 +7,8 @@ use zbus::{message::Header, object_server::SignalEmitter};
 use lockdown_dbus_api::{
     Dict, Error, options,
     views::{
-        Account, Drift, Event, ExpiryNotice, LockNotice, LockdownPreview, LockdownResult, Progress, Restored,
-        Session,
+        Account, Authenticator, AuthenticatorNotice, Drift, Event, ExpiryNotice, LockNotice, LockdownPreview,
+        LockdownResult, Progress, Restored, Session,
     },
 };
 
@@ -17,7 +17,8 @@ use crate::{
     core::Core,
     domain::account,
     operations::{
-        account as accounts, expire, lock, lockdown, resolve::resolve, restore, sessions, unlock, view,
+        account as accounts, authenticator, expire, lock, lockdown, resolve::resolve, restore, sessions,
+        unlock, view,
     },
 };
 
@@ -187,6 +188,42 @@ impl Manager {
         sessions::end(&self.core, &caller, &account, options).await
     }
 
+    #[zbus(out_args("authenticators"))]
+    async fn list_authenticators(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        user: &str,
+    ) -> Result<Vec<Authenticator>, Error> {
+        let (_, account) = self.caller_about(&header, user).await?;
+        authenticator::list(&self.core, &account).await
+    }
+
+    #[zbus(out_args("authenticator"))]
+    async fn lock_authenticator(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        user: &str,
+        id: &str,
+        options: Dict,
+    ) -> Result<Authenticator, Error> {
+        let options = options::LockAuthenticator::try_from(options)?;
+        let (caller, account) = self.caller_about(&header, user).await?;
+        authenticator::lock(&self.core, &caller, &account, id, options).await
+    }
+
+    #[zbus(out_args("authenticator"))]
+    async fn unlock_authenticator(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        user: &str,
+        id: &str,
+        options: Dict,
+    ) -> Result<Authenticator, Error> {
+        let options = options::UnlockAuthenticator::try_from(options)?;
+        let (caller, account) = self.caller_about(&header, user).await?;
+        authenticator::unlock(&self.core, &caller, &account, id, options).await
+    }
+
     #[zbus(out_args("events"))]
     async fn list_events(
         &self,
@@ -227,6 +264,20 @@ impl Manager {
 
     #[zbus(signal)]
     async fn account_unlocked(emitter: &SignalEmitter<'_>, user: &str, lock: LockNotice) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn authenticator_locked(
+        emitter: &SignalEmitter<'_>,
+        user: &str,
+        lock: AuthenticatorNotice,
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn authenticator_unlocked(
+        emitter: &SignalEmitter<'_>,
+        user: &str,
+        lock: AuthenticatorNotice,
+    ) -> zbus::Result<()>;
 
     #[zbus(signal)]
     async fn lockdown_triggered(

@@ -31,6 +31,10 @@ async fn send(interface: &InterfaceRef<Manager>, announcement: Announcement) -> 
             interface.account_unlocked(&user, lock).await?;
             interface.get().await.locked_accounts_changed(interface.signal_emitter()).await
         }
+        Announcement::AuthenticatorLocked(user, lock) => interface.authenticator_locked(&user, lock).await,
+        Announcement::AuthenticatorUnlocked(user, lock) => {
+            interface.authenticator_unlocked(&user, lock).await
+        }
         Announcement::LockdownTriggered(user, lock) => {
             interface.lockdown_triggered(&user, lock).await?;
             interface.get().await.locked_accounts_changed(interface.signal_emitter()).await

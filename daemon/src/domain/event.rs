@@ -11,6 +11,10 @@ pub enum Action {
     Lock,
     /// A lock was lifted.
     Unlock,
+    /// A lock was placed on an authenticator, or updated.
+    LockAuthenticator,
+    /// A lock on an authenticator was lifted.
+    UnlockAuthenticator,
     /// A lock has ended by time.
     LockExpired,
     /// `valid_until` was set.
@@ -50,6 +54,8 @@ impl Action {
         match self {
             Self::Lock => "lock",
             Self::Unlock => "unlock",
+            Self::LockAuthenticator => "lock-authenticator",
+            Self::UnlockAuthenticator => "unlock-authenticator",
             Self::LockExpired => "lock-expired",
             Self::SetExpiry => "set-expiry",
             Self::AccountExpired => "account-expired",

@@ -1,6 +1,7 @@
 //! Rules and types: no I/O, and time is an argument.
 
 pub mod account;
+pub mod authenticator;
 pub mod event;
 pub mod lock;
 pub mod lockdown;

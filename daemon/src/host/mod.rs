@@ -2,6 +2,7 @@
 
 pub mod administrators;
 pub mod as_account;
+pub mod authenticators;
 pub mod cgroup;
 pub mod clock;
 pub mod hooks;
@@ -9,6 +10,7 @@ pub mod keys_elsewhere;
 pub mod login_defs;
 pub mod logind;
 pub mod nss;
+pub mod pam_stacks;
 pub mod processes;
 pub mod quarantine;
 pub mod readiness;

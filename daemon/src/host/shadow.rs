@@ -9,6 +9,8 @@ const SHADOW: &str = "/etc/shadow";
 pub struct Entry {
     /// Some password matches the hash (an empty field asks for none).
     pub password_usable: bool,
+    /// Day of the last change of the password, in days since 1970-01-01.
+    pub changed: Option<i64>,
     /// Day on which the account expires, in days since 1970-01-01.
     pub expires: Option<i64>,
 }
@@ -26,16 +28,20 @@ impl Shadow {
         std::fs::read(SHADOW).map(|bytes| Self::parse(&String::from_utf8_lossy(&bytes))).unwrap_or_default()
     }
 
-    fn parse(text: &str) -> Self {
+    /// Reads the text of such a file.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
         let mut entries = HashMap::new();
         for line in text.lines() {
             let fields: Vec<&str> = line.split(':').collect();
             if let [name, hash, ..] = fields[..] {
-                let expires = fields.get(7).and_then(|day| day.parse().ok());
+                let day = |field: usize| fields.get(field).and_then(|day| day.parse().ok());
                 // As for getspnam(3), the first line with a name counts.
-                entries
-                    .entry(name.to_owned())
-                    .or_insert(Entry { password_usable: !hash.starts_with(['!', '*']), expires });
+                entries.entry(name.to_owned()).or_insert(Entry {
+                    password_usable: !hash.starts_with(['!', '*']),
+                    changed: day(2),
+                    expires: day(7),
+                });
             }
         }
         Self { entries }
@@ -67,11 +73,12 @@ mod tests {
     #[test]
     fn entries_are_read_by_their_whole_name() {
         let shadow = Shadow::parse(FILE);
-        let entry = |password_usable, expires| Entry { password_usable, expires };
-        assert_eq!(shadow.entry("alice"), Some(&entry(true, Some(20000))));
-        assert_eq!(shadow.entry("al"), Some(&entry(false, None)));
-        assert_eq!(shadow.entry("root"), Some(&entry(false, None)));
-        assert_eq!(shadow.entry("bob"), Some(&entry(false, None)));
+        let entry =
+            |password_usable, changed, expires| Entry { password_usable, changed: Some(changed), expires };
+        assert_eq!(shadow.entry("alice"), Some(&entry(true, 19000, Some(20000))));
+        assert_eq!(shadow.entry("al"), Some(&entry(false, 1, None)));
+        assert_eq!(shadow.entry("root"), Some(&entry(false, 19000, None)));
+        assert_eq!(shadow.entry("bob"), Some(&entry(false, 19000, None)));
         assert_eq!(shadow.entry("carol"), None);
         assert!(Shadow::parse("broken\n\n").entry("broken").is_none());
     }

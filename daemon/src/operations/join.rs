@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use zbus_systemd::login1::ManagerProxy;
 
 use lockdown_dbus_api::Error;
-use lockdown_enforcement::{DenialKind, DenialReport, Phase, SessionReport, escape::escape};
+use lockdown_enforcement::{DenialKind, DenialReport, Phase, SessionReport, escape::escape, ssh};
 
 use super::{
     recovery,
@@ -148,6 +148,7 @@ pub async fn opened(core: &Arc<Core>, report: SessionReport, leader: u32) {
         remote_host: report.remote_host.unwrap_or_default(),
         leader_pid: leader,
         authenticator: report.auth_info.as_deref().map(sshd::authenticator).unwrap_or_default(),
+        authenticators: report.auth_info.as_deref().map(|info| ssh::used(info).ids).unwrap_or_default(),
         started_at: clock::now(),
         ..Session::default()
     };
@@ -221,9 +222,14 @@ async fn put(core: &Arc<Core>, new: Session) {
                 change.record(event)?;
             }
             let standing = locks::of_account(change.connection(), &session.account)?;
-            let denied = locked_until(&standing, now).is_some()
+            let account_denied = locked_until(&standing, now).is_some()
                 || accounts::stored(change.connection(), &session.account)?.expired(now);
-            Ok::<_, StoreError>((session, is_new, denied))
+            let authenticator_denied = standing.iter().any(|lock| {
+                let is_used = |id| session.authenticators.contains(id);
+                lock.in_force(now) && lock.authenticator.as_ref().is_some_and(is_used)
+            });
+            // What opened the session is told by the second of its two sources.
+            Ok::<_, StoreError>((session, is_new, is_new && account_denied || authenticator_denied))
         })
         .await;
     let (session, is_new, denied) = match stored {
@@ -240,9 +246,9 @@ async fn put(core: &Arc<Core>, new: Session) {
         if !alive {
             gone(core, |open| open.row == session.row).await;
         }
-        if denied && session.uid != 0 {
-            refuse(core, &session).await;
-        }
+    }
+    if denied && session.uid != 0 {
+        refuse(core, &session).await;
     }
 }
 

@@ -36,13 +36,7 @@ pub async fn lock(
     let owner = owner_for(caller, options.owner.as_deref())?;
     let duration = match options.duration {
         None => settings.lock.duration,
-        Some(0) => None,
-        Some(seconds) if seconds > MAX_DURATION => {
-            return Err(Error::InvalidArgument(format!(
-                "a lock of {seconds} seconds is over the limit of {MAX_DURATION}: use 0 for one without expiry"
-            )));
-        }
-        Some(seconds) => Some(Duration::from_secs(seconds)),
+        Some(seconds) => checked_duration(seconds)?,
     };
     let deciding = core.deciding().await;
     refuse_if_protected(core, caller, account, Action::Lock).await?;
@@ -98,6 +92,20 @@ async fn put(
         .await
 }
 
+/// How long a lock of so many seconds stands; `None` = without expiry, which 0 stands for.
+///
+/// # Errors
+/// `InvalidArgument` over the limit.
+pub fn checked_duration(seconds: u64) -> Result<Option<Duration>, Error> {
+    match seconds {
+        0 => Ok(None),
+        1..=MAX_DURATION => Ok(Some(Duration::from_secs(seconds))),
+        _ => Err(Error::InvalidArgument(format!(
+            "a lock of {seconds} seconds is over the limit of {MAX_DURATION}: use 0 for one without expiry"
+        ))),
+    }
+}
+
 /// The owner that a caller may act as: `operator`, and for root the ones of configuration management.
 ///
 /// # Errors
@@ -143,6 +151,13 @@ mod tests {
         assert_eq!(owner_for(&caller(1000), None).unwrap(), Owner::Operator);
         assert_eq!(owner_for(&caller(0), Some("config:web")).unwrap(), Owner::Config("web".into()));
         assert!(matches!(owner_for(&caller(1000), Some("config:web")), Err(Error::NotAuthorized(_))));
+    }
+
+    #[test]
+    fn a_duration_is_bounded() {
+        assert_eq!(checked_duration(0).unwrap(), None);
+        assert_eq!(checked_duration(MAX_DURATION).unwrap(), Some(Duration::from_secs(MAX_DURATION)));
+        assert!(matches!(checked_duration(MAX_DURATION + 1), Err(Error::InvalidArgument(_))));
     }
 
     #[test]

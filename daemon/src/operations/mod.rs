@@ -1,6 +1,7 @@
 //! What the daemon can do: each operation whole, from checked input to result.
 
 pub mod account;
+pub mod authenticator;
 pub mod expire;
 pub mod join;
 mod lapse;

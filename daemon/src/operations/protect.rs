@@ -80,6 +80,11 @@ impl<'c> Rule<'c> {
         protection(account, &Facts { protected_group, last_administrator, ..self.facts.clone() })
     }
 
+    /// Whether the account can administer the host, as far as its groups can be told.
+    pub async fn is_administrator(&self, account: &Account) -> bool {
+        self.group_among(account, &self.settings.protected.admin_groups).await.is_some()
+    }
+
     /// The first of `groups` that the account is in. If its groups cannot be told, it is taken for an ordinary account:
     /// a directory that is away must not keep an operator from locking its accounts.
     async fn group_among(&self, account: &Account, groups: &[String]) -> Option<String> {

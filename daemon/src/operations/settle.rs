@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use lockdown_dbus_api::views::{ExpiryNotice, LockNotice};
+use lockdown_dbus_api::views::{AuthenticatorNotice, ExpiryNotice, LockNotice};
 
-use super::{lapse, sessions, view};
+use super::{authenticator, lapse, sessions, view};
 use crate::{
     announcement::Announcement,
     core::Core,
@@ -39,9 +39,14 @@ pub async fn settle(core: &Arc<Core>) -> Result<(), StoreError> {
                 let mut event = Event::new(now, Action::LockExpired, &account);
                 event.target = format!("lock:{}", lock.id);
                 event.owner = lock.terms.owner.to_string();
+                event.input.extend(lock.authenticator.clone().map(|id| ("authenticator", id)));
                 change.record(event)?;
                 let left = locks::of_account(change.connection(), &account)?;
-                unlocked.push((account, lock, locked_until(&left, now).is_some()));
+                let still_locked = match &lock.authenticator {
+                    None => locked_until(&left, now).is_some(),
+                    Some(id) => authenticator::is_locked(id, &left, now),
+                };
+                unlocked.push((account, lock, still_locked));
             }
             let expired = accounts::take_newly_expired(change, now)?;
             for (account, _, valid_until) in &expired {
@@ -53,6 +58,12 @@ pub async fn settle(core: &Arc<Core>) -> Result<(), StoreError> {
         })
         .await?;
     for (account, lock, still_locked) in settled.unlocked {
+        if let Some(id) = &lock.authenticator {
+            let notice = authenticator::notice(id, &lock, still_locked);
+            let notice = AuthenticatorNotice { ended: Some("expired".to_owned()), ..notice };
+            core.announce(Announcement::AuthenticatorUnlocked(account, notice));
+            continue;
+        }
         let notice =
             LockNotice { ended: Some("expired".to_owned()), ..view::lock_notice(&lock, still_locked) };
         core.announce(Announcement::AccountUnlocked(account, notice));

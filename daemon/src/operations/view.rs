@@ -93,7 +93,9 @@ fn assemble(account: &Account, stored: &Stored, locks: &[Lock], now: Time) -> vi
     }
 }
 
-fn lock(lock: &Lock) -> views::Lock {
+/// A lock as callers see it.
+#[must_use]
+pub fn lock(lock: &Lock) -> views::Lock {
     views::Lock {
         id: lock.id,
         owner: lock.terms.owner.to_string(),

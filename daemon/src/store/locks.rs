@@ -38,10 +38,25 @@ pub fn put(
     terms: &NewLock,
     now: Time,
 ) -> Result<Lock, StoreError> {
+    put_on(change, account, uid, None, terms, now)
+}
+
+/// The same on one authenticator of the account; `None` = the account itself.
+///
+/// # Errors
+/// [`StoreError::Sqlite`]
+pub fn put_on(
+    change: &mut Change<'_>,
+    account: AccountId,
+    uid: u32,
+    authenticator: Option<&str>,
+    terms: &NewLock,
+    now: Time,
+) -> Result<Lock, StoreError> {
     let placed = change.connection().query_row(
         &format!(
-            "INSERT INTO locks (account_id, owner, reason, message, created_by, expires_at, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            "INSERT INTO locks (account_id, owner, reason, message, created_by, expires_at, created_at, authenticator)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (account_id, authenticator, owner) DO UPDATE SET reason = excluded.reason,
                  message = excluded.message, created_by = excluded.created_by,
                  expires_at = excluded.expires_at, created_at = excluded.created_at
@@ -55,7 +70,8 @@ pub fn put(
             terms.message,
             terms.created_by,
             terms.expires_at,
-            now
+            now,
+            authenticator.unwrap_or_default()
         ],
         lock,
     )?;

@@ -17,6 +17,7 @@ use super::StoreError;
 const STEPS: &[M<'static>] = &[
     M::up(include_str!("schema/001_accounts_locks_sessions_events.sql")),
     M::up(include_str!("schema/002_lockdowns.sql")),
+    M::up(include_str!("schema/003_authenticators.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 

@@ -1,5 +1,7 @@
 //! Sessions: one row for what logind lists and PAM reported.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::{Change, StoreError, accounts::AccountId};
@@ -29,6 +31,8 @@ pub struct Session {
     pub leader_pid: u32,
     /// The authenticator that opened it; empty if unknown.
     pub authenticator: String,
+    /// Every id by which that can be locked: for a certificate its key, its authority and its key id as well.
+    pub authenticators: BTreeSet<String>,
     /// When it was opened.
     pub started_at: Time,
 }
@@ -42,7 +46,8 @@ impl Session {
 }
 
 const COLUMNS: &str =
-    "sessions.id, name, uid, logind_id, service, tty, remote_host, leader_pid, authenticator, started_at";
+    "sessions.id, name, uid, logind_id, service, tty, remote_host, leader_pid, authenticator, started_at,
+     authenticators";
 
 fn session(row: &Row<'_>) -> Result<Session> {
     Ok(Session {
@@ -56,7 +61,12 @@ fn session(row: &Row<'_>) -> Result<Session> {
         leader_pid: row.get(7)?,
         authenticator: row.get(8)?,
         started_at: row.get(9)?,
+        authenticators: ids(&row.get::<_, String>(10)?),
     })
+}
+
+fn ids(json: &str) -> BTreeSet<String> {
+    serde_json::from_str(json).unwrap_or_default()
 }
 
 /// Open sessions, oldest first; of one account or of all.
@@ -108,21 +118,23 @@ pub fn put(
             .optional()?,
         None => None,
     };
+    let authenticators = serde_json::Value::from_iter(new.authenticators.iter().cloned()).to_string();
     let row = match known {
         Some(row) => {
             // What one source knows and the other does not is kept.
             change.connection().execute(
                 "UPDATE sessions SET service = iif(?2 = '', service, ?2), tty = iif(?3 = '', tty, ?3),
                      remote_host = iif(?4 = '', remote_host, ?4),
-                     authenticator = iif(?5 = '', authenticator, ?5) WHERE id = ?1",
-                params![row, new.service, new.tty, new.remote_host, new.authenticator],
+                     authenticator = iif(?5 = '', authenticator, ?5),
+                     authenticators = iif(?6 = '[]', authenticators, ?6) WHERE id = ?1",
+                params![row, new.service, new.tty, new.remote_host, new.authenticator, authenticators],
             )?;
             row
         }
         None => {
             change.connection().execute(
                 "INSERT INTO sessions (account_id, boot_id, logind_id, service, tty, remote_host, leader_pid,
-                     authenticator, started_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                     authenticator, started_at, authenticators) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                 params![
                     account,
                     boot_id,
@@ -132,7 +144,8 @@ pub fn put(
                     new.remote_host,
                     new.leader_pid,
                     new.authenticator,
-                    new.started_at
+                    new.started_at,
+                    authenticators
                 ],
             )?;
             change.connection().last_insert_rowid()
@@ -186,6 +199,29 @@ pub fn authenticators_of(connection: &Connection, account: &str) -> Result<Vec<S
         )?
         .query_map([account], |row| row.get(0))?
         .collect()
+}
+
+/// When each authenticator has last opened a session of an account, by every id that it has.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn last_used(connection: &Connection, account: &str) -> Result<BTreeMap<String, Time>> {
+    let mut used = BTreeMap::new();
+    let mut statement = connection.prepare_cached(
+        "SELECT authenticator, authenticators, max(started_at) FROM sessions
+         JOIN accounts ON accounts.id = account_id WHERE name = ?1 AND authenticator <> '' GROUP BY 1, 2",
+    )?;
+    let rows = statement.query_map([account], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, Time>(2)?))
+    })?;
+    for row in rows {
+        let (id, all, at) = row?;
+        for id in ids(&all).into_iter().chain([id]) {
+            let last = used.entry(id).or_insert(at);
+            *last = at.max(*last);
+        }
+    }
+    Ok(used)
 }
 
 /// When the first session of an account in this boot began.

@@ -43,12 +43,35 @@ fn any_request() -> impl Strategy<Value = Request> {
         let SessionReport { account, uid, service, tty, remote_host, remote_user, pid, .. } = session;
         Request::Trigger(TriggerReport { account, uid, service, tty, remote_host, remote_user, pid, phase })
     });
+    let attempt = (any_session(), any_outcome()).prop_map(|(session, outcome)| {
+        let SessionReport { account, uid, service, tty, remote_host, remote_user, pid, .. } = session;
+        Request::Attempt(AttemptReport { account, uid, service, tty, remote_host, remote_user, pid, outcome })
+    });
     prop_oneof![
         any_session().prop_map(Request::SessionOpened),
         any_session().prop_map(Request::SessionClosed),
         denied,
         trigger,
+        attempt,
         Just(Request::Ask),
+    ]
+}
+
+fn any_outcome() -> impl Strategy<Value = AttemptOutcome> {
+    let lock = (1..8_u8, any::<Option<i64>>()).prop_map(|(bits, until)| TallyLock {
+        source: bits & 1 > 0,
+        remote: bits & 2 > 0,
+        all: bits & 4 > 0,
+        until,
+    });
+    prop_oneof![
+        (any::<u64>(), any::<bool>(), of(lock)).prop_map(|(number, counted, lock)| AttemptOutcome::Failed {
+            number,
+            counted,
+            lock
+        }),
+        any::<Option<i64>>().prop_map(|until| AttemptOutcome::Refused { until }),
+        any::<u64>().prop_map(|cleared| AttemptOutcome::Succeeded { cleared }),
     ]
 }
 
@@ -73,6 +96,14 @@ fn is_written_as_drawn() {
     let frame =
         b"\x01\x05\x01\x05\0alice\x02\x04\0\xe8\x03\0\0\x03\x02\0su\x04\x04\0\x07\0\0\0\x07\x03\0bob\x0a\x01\0\x03";
     assert_eq!(Request::Trigger(trigger).encode(), frame);
+    let SessionReport { account, uid, service, pid, .. } = alice();
+    let (tty, remote_host, remote_user) = (None, None, None);
+    let lock = Some(TallyLock { source: true, remote: false, all: false, until: Some(5) });
+    let outcome = AttemptOutcome::Failed { number: 10, counted: true, lock };
+    let attempt = AttemptReport { account, uid, service, tty, remote_host, remote_user, pid, outcome };
+    let frame = b"\x01\x06\x01\x05\0alice\x02\x04\0\xe8\x03\0\0\x03\x02\0su\x04\x04\0\x07\0\0\0\
+        \x12\x01\0\x01\x13\x08\0\x0a\0\0\0\0\0\0\0\x14\x01\0\x09\x10\x08\0\x05\0\0\0\0\0\0\0";
+    assert_eq!(Request::Attempt(attempt).encode(), frame);
     assert_eq!(Request::Ask.encode(), [1, 4]);
     assert_eq!(Reply::Allow.encode(), [1, 128]);
 }
@@ -146,10 +177,10 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_panic(bytes: Vec<u8>, kind in prop_oneof![1..6_u8, 128..130_u8], fields: Vec<(u8, Vec<u8>)>) {
+    fn no_bytes_make_it_panic(bytes: Vec<u8>, kind in prop_oneof![1..7_u8, 128..130_u8], fields: Vec<(u8, Vec<u8>)>) {
         let _ = (Request::decode(&bytes), Reply::decode(&bytes));
         let mut frame = Writer::new(kind);
-        fields.iter().for_each(|(tag, value)| frame.field(tag % 20, value));
+        fields.iter().for_each(|(tag, value)| frame.field(tag % 23, value));
         let _ = (Request::decode(&frame.0), Reply::decode(&frame.0));
     }
 }

@@ -7,6 +7,8 @@ use lockdown_enforcement::LockEntry;
 
 use super::*;
 
+mod attempts;
+mod authenticator;
 mod trigger;
 
 /// A question that the module is expected to ask, with the answer.
@@ -22,6 +24,16 @@ enum Step {
     AskUser(Asked),
     AskPassword(Asked),
     DelayFailure,
+    RemoteHost(&'static str),
+    Settings(Result<Option<AttackProtection>, AttackProtectionError>),
+    Tally(io::Result<Option<Table>>),
+    Add(bool, io::Result<Failure>),
+    Clear(usize),
+    TakeTurn(&'static str, io::Result<Turn>),
+    Hold(Held),
+    IsHeld(Option<Held>),
+    EndAttempt,
+    AuthInfo(String),
     Say(&'static str),
     Log(Priority, &'static str),
     Report(fn(&Request) -> bool),
@@ -39,6 +51,11 @@ struct Script(RefCell<VecDeque<Step>>);
 impl Script {
     fn next(&self, question: &str) -> Step {
         self.0.borrow_mut().pop_front().unwrap_or_else(|| panic!("{question} is not in the script"))
+    }
+
+    fn next_if(&self, is_meant: fn(&Step) -> bool) -> Option<Step> {
+        let mut steps = self.0.borrow_mut();
+        if steps.front().is_some_and(is_meant) { steps.pop_front() } else { None }
     }
 }
 
@@ -89,6 +106,9 @@ impl Host for Script {
         next!(self, "now", Now => NOW)
     }
     fn circumstances(&self) -> Circumstances {
+        if let Some(AuthInfo(auth_info)) = self.next_if(|step| matches!(step, AuthInfo(_))) {
+            return Circumstances { auth_info: Some(auth_info), ..Circumstances::default() };
+        }
         next!(self, "circumstances", About(service) => Circumstances {
             service: service.into(),
             tty: Some("pts/1\n".into()),
@@ -104,6 +124,51 @@ impl Host for Script {
     }
     fn delay_failure(&self) {
         next!(self, "delay_failure", DelayFailure => ());
+    }
+    /// Only for scripts that are about it: otherwise the login is from this host.
+    fn remote_host(&self) -> Option<String> {
+        match self.next_if(|step| matches!(step, RemoteHost(_))) {
+            Some(RemoteHost(name)) => Some(name.to_owned()),
+            _ => None,
+        }
+    }
+    fn attack_protection(&self) -> Result<Option<AttackProtection>, AttackProtectionError> {
+        next!(self, "attack_protection", Settings(answer) => answer)
+    }
+    fn tally(&self, _: u32) -> io::Result<Option<Table>> {
+        next!(self, "tally", Tally(answer) => answer)
+    }
+    fn add_failure(
+        &self,
+        _: u32,
+        _: (&str, &Source),
+        counts: bool,
+        _: &AttackProtection,
+        now: i64,
+    ) -> io::Result<Failure> {
+        next!(self, "add_failure", Add(expected, answer) => {
+            assert_eq!((counts, now), (expected, NOW));
+            answer
+        })
+    }
+    fn clear_failures(&self, _: u32, _: Option<&Source>) -> io::Result<usize> {
+        next!(self, "clear_failures", Clear(answer) => Ok(answer))
+    }
+    fn take_turn(&self, _: u32, source: &Source) -> io::Result<Turn> {
+        next!(self, "take_turn", TakeTurn(expected, answer) => {
+            assert_eq!(source.text(), expected);
+            answer
+        })
+    }
+    fn hold(&self, held: Held) {
+        next!(self, "hold", Hold(expected) => assert_eq!(held, expected));
+    }
+    fn held(&self) -> Option<Held> {
+        next!(self, "held", IsHeld(answer) => answer)
+    }
+    /// Only for scripts that are about it.
+    fn end_attempt(&self) {
+        self.next_if(|step| matches!(step, EndAttempt));
     }
     fn say(&self, text: &str) {
         next!(self, "say", Say(expected) => assert_eq!(text, expected));
@@ -416,8 +481,8 @@ fn the_daemon_is_not_asked_about_another_account() {
 #[test]
 fn wrong_arguments_are_logged_and_the_rest_works() {
     let arguments =
-        Arguments { complaints: vec!["argument \"preauth\" ignored".into()], ..Arguments::default() };
-    let complaint = || Log(Priority::Error, "argument \"preauth\" ignored");
+        Arguments { complaints: vec!["argument \"nonsense\" ignored".into()], ..Arguments::default() };
+    let complaint = || Log(Priority::Error, "argument \"nonsense\" ignored");
     let script = [complaint(), User(Some(c"alice")), known(ALICE), File(Ok(None)), Now];
     assert_eq!(with(arguments.clone(), script), Code::Success);
     let auth = Script(RefCell::new([complaint()].into()));

@@ -1,6 +1,7 @@
 //! The daemon's end of the login socket.
 
 #![expect(unsafe_code, reason = "std has no SOCK_SEQPACKET")]
+#![allow(dead_code, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, reason = "in a test")]
 
 use std::io;

@@ -64,6 +64,7 @@ unsafe extern "C" {
     fn pam_open_session(handle: *mut c_void, flags: c_int) -> c_int;
     fn pam_close_session(handle: *mut c_void, flags: c_int) -> c_int;
     fn pam_authenticate(handle: *mut c_void, flags: c_int) -> c_int;
+    fn pam_setcred(handle: *mut c_void, flags: c_int) -> c_int;
     fn pam_set_item(handle: *mut c_void, item: c_int, value: *const c_void) -> c_int;
     fn pam_putenv(handle: *mut c_void, assignment: *const c_char) -> c_int;
 }
@@ -155,6 +156,12 @@ impl Transaction {
     pub fn authenticate(&self) -> c_int {
         // SAFETY: a handle of libpam's.
         unsafe { pam_authenticate(self.handle, 0) }
+    }
+
+    /// `pam_setcred(3)`, `PAM_ESTABLISH_CRED`
+    pub fn set_credentials(&self) -> c_int {
+        // SAFETY: a handle of libpam's.
+        unsafe { pam_setcred(self.handle, 2) }
     }
 
     /// `pam_set_item(3)`

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use lockdown_enforcement::{DenyDirectory, LockEntry, Record};
+use lockdown_enforcement::{AttackProtection, DenyDirectory, LockEntry, Record, TallyDirectory};
 
 use crate::libpam::{Transaction, c_path};
 
@@ -47,6 +47,8 @@ pub struct Scratch {
     directory: tempfile::TempDir,
     /// Its deny records.
     pub records: DenyDirectory,
+    /// Its tallies.
+    pub tallies: TallyDirectory,
 }
 
 impl Scratch {
@@ -62,9 +64,11 @@ impl Scratch {
             0,
             "these tests run PAM transactions on records of root's, and have to be run by root"
         );
+        let tallies = TallyDirectory::new(directory.path().join("tally"));
+        fs::create_dir(tallies.path()).unwrap();
         fs::copy(module(), directory.path().join("pam_lockdown.so")).unwrap();
         fs::write(directory.path().join("other"), "").unwrap();
-        Self { directory, records }
+        Self { directory, records, tallies }
     }
 
     /// Where the login socket is.
@@ -74,13 +78,46 @@ impl Scratch {
 
     /// Writes the stack of a service: the module in every phase, pam_permit before it.
     pub fn stack(&self, service: &str, arguments: &str) {
-        let path = |name| self.directory.path().join(name).display().to_string();
-        let (module, socket) = (path("pam_lockdown.so"), path("login.sock"));
-        let records = self.records.path().display();
-        let lines = ["auth", "account", "session"].map(|phase| {
-            format!("{phase} required pam_permit.so\n{phase} required {module} directory={records} socket={socket} {arguments}\n")
-        });
-        fs::write(self.directory.path().join(service), lines.concat()).unwrap();
+        let lines = ["auth", "account", "session"]
+            .map(|phase| format!("{phase} required pam_permit.so\n{phase} required LOCKDOWN {arguments}\n"));
+        self.stack_of(service, &lines.concat());
+    }
+
+    /// Writes the stack of a service, in which `LOCKDOWN` stands for the module with the paths of this directory, and
+    /// `JUDGE` for a module that takes 20 ms to find the password right if [`Self::judge_right`] says so.
+    pub fn stack_of(&self, service: &str, lines: &str) {
+        let path = |name: &str| self.directory.path().join(name).display().to_string();
+        let module = format!(
+            "{} directory={} tally={} attack_protection={} socket={}",
+            path("pam_lockdown.so"),
+            self.records.path().display(),
+            self.tallies.path().display(),
+            path("attack-protection"),
+            path("login.sock")
+        );
+        let judge = format!("pam_exec.so quiet {}", path("judge"));
+        fs::write(path(service), lines.replace("LOCKDOWN", &module).replace("JUDGE", &judge)).unwrap();
+        let script = "#!/bin/sh\nPATH=/usr/bin:/bin\necho judged >>\"$0.log\"\nsleep 0.02\nexec test -e \"$0.right\"\n";
+        if !Path::new(&path("judge")).exists() {
+            fs::write(path("judge"), script).unwrap();
+            fs::set_permissions(path("judge"), PermissionsExt::from_mode(0o755)).unwrap();
+        }
+    }
+
+    /// From now on the judge finds passwords right, or wrong as in the beginning.
+    pub fn judge_right(&self, is_right: bool) {
+        let path = self.directory.path().join("judge.right");
+        if is_right { fs::write(path, "").unwrap() } else { fs::remove_file(path).unwrap() }
+    }
+
+    /// How often the judge was asked.
+    pub fn judged(&self) -> usize {
+        fs::read_to_string(self.directory.path().join("judge.log")).map_or(0, |log| log.lines().count())
+    }
+
+    /// Puts the settings of attack protection in force.
+    pub fn protect(&self, settings: &AttackProtection) {
+        AttackProtection::write(Some(settings), &self.directory.path().join("attack-protection")).unwrap();
     }
 
     /// Begins a transaction of a service whose stack has been written.

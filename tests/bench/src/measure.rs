@@ -1,10 +1,10 @@
 //! Takes the times.
 
 use std::ffi::{CStr, CString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::libpam::{SUCCESS, Transaction, c_path};
+use crate::libpam::{Item, SUCCESS, Transaction, c_path};
 
 const ROUNDS: usize = 200;
 const CALLS_PER_ROUND: usize = 50;
@@ -16,6 +16,21 @@ pub struct Stack {
     pub name: String,
     /// For libpam.
     pub service: CString,
+    /// What is measured.
+    pub work: Work,
+    /// Removed before every round.
+    pub tally: Option<PathBuf>,
+}
+
+/// What a service does with a stack.
+#[derive(Clone, Copy)]
+pub enum Work {
+    /// `pam_acct_mgmt`.
+    Account,
+    /// `pam_authenticate`, which fails.
+    WrongPassword,
+    /// `pam_authenticate` and `pam_acct_mgmt`.
+    Login,
 }
 
 /// Microseconds.
@@ -29,7 +44,7 @@ pub struct Times {
 
 /// What one stack costs.
 pub struct Measured {
-    /// `pam_acct_mgmt` in a transaction that is under way.
+    /// The work in a transaction that is under way.
     pub call: Times,
     /// `pam_start` to `pam_end`, with the loading of the module.
     pub transaction: Times,
@@ -54,7 +69,7 @@ pub fn measure<const COUNT: usize>(
 ) -> [Measured; COUNT] {
     let directory = c_path(directory);
     let calls = in_turns(stacks, |stack, times| {
-        let transaction = Transaction::start(&stack.service, user, &directory);
+        let transaction = start(stack, user, &directory);
         check(stack, &transaction);
         for _ in 0..CALLS_PER_ROUND {
             times.push(time(|| check(stack, &transaction)));
@@ -62,7 +77,7 @@ pub fn measure<const COUNT: usize>(
     });
     let transactions = in_turns(stacks, |stack, times| {
         for _ in 0..TRANSACTIONS_PER_ROUND {
-            times.push(time(|| check(stack, &Transaction::start(&stack.service, user, &directory))));
+            times.push(time(|| check(stack, &start(stack, user, &directory))));
         }
     });
     let mut both = calls.into_iter().zip(transactions);
@@ -72,11 +87,24 @@ pub fn measure<const COUNT: usize>(
     })
 }
 
+fn start(stack: &Stack, user: &CStr, directory: &CStr) -> Transaction {
+    let transaction = Transaction::start(&stack.service, user, directory);
+    transaction.set(Item::RemoteHost, c"192.0.2.1");
+    transaction
+}
+
 fn check(stack: &Stack, transaction: &Transaction) {
-    let code = transaction.check_account(0);
-    if code != SUCCESS {
+    let code = match stack.work {
+        Work::Account => transaction.check_account(0),
+        Work::WrongPassword => transaction.authenticate(),
+        Work::Login => match transaction.authenticate() {
+            SUCCESS => transaction.check_account(0),
+            code => code,
+        },
+    };
+    if (code == SUCCESS) == matches!(stack.work, Work::WrongPassword) {
         panic!(
-            "{} refuses with PAM code {code}; run this as root, for an account that may log in",
+            "{} answers with PAM code {code}; run this as root, for an account that may log in",
             stack.name
         );
     }
@@ -98,6 +126,10 @@ fn in_turns<const COUNT: usize>(
     for _ in 0..ROUNDS {
         shuffle(&mut order, &mut random);
         for index in order {
+            if let Some(tally) = &stacks[index].tally {
+                // It may not be there.
+                let _ = std::fs::remove_file(tally);
+            }
             measure(&stacks[index], &mut times[index]);
         }
     }

@@ -1,4 +1,5 @@
-//! What the account check of `pam_lockdown.so` costs, beside `pam_faillock.so` and `pam_unix.so` in the same run.
+//! What the account check and the attack protection of `pam_lockdown.so` cost, beside `pam_faillock.so` and `pam_unix.so` in
+//! the same run.
 //!
 //! ```text
 //! pam-bench [--check] [--module PATH] [--user NAME]
@@ -11,6 +12,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a benchmark that cannot run says why and ends")]
 
+mod attempts;
 #[path = "../../../pam-module/tests/libpam/mod.rs"]
 mod libpam;
 mod measure;
@@ -22,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use lockdown_enforcement::{DenyDirectory, LockEntry, Record};
-use measure::{Measured, Stack, measure};
+use measure::{Measured, Stack, Work, measure};
 
 /// Record files are made for uids from here on.
 const FIRST_UID: u32 = 1_000_000;
@@ -62,24 +64,32 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let scratch = tempfile::tempdir()?;
     let stacks = stacks(&options, scratch.path())?;
     let [permit, faillock, unix, none, thousand, many] = measure(&stacks, &options.user, scratch.path());
-
-    println!(
-        "µs, net of pam_permit ({:.1} per call, {:.1} per transaction)",
-        permit.call.median, permit.transaction.median
-    );
-    println!("{:<32} {:>10} {:>10} {:>10} {:>10}", "", "call p50", "min", "transaction", "min");
     let net = [&faillock, &unix, &none, &thousand, &many].map(|measured| measured.net_of(&permit));
-    for (stack, net) in stacks.iter().skip(1).zip(&net) {
-        let (call, transaction) = (&net.call, &net.transaction);
+    print_net("pam_permit", &permit, stacks.iter().skip(1).zip(&net));
+    let (attempts, mut goals) = (attempts::run(&options, scratch.path())?, goals(&net));
+    goals.extend(attempts);
+    let missed = goals.into_iter().filter(|goal| !goal.met_aloud()).count();
+    Ok(if options.check && missed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn print_net<'a>(
+    floor_name: &str,
+    floor: &Measured,
+    measured: impl Iterator<Item = (&'a Stack, &'a Measured)>,
+) {
+    println!(
+        "µs, net of {floor_name} ({:.1} per call, {:.1} per transaction)",
+        floor.call.median, floor.transaction.median
+    );
+    println!("{:<40} {:>10} {:>10} {:>11} {:>10}", "", "call p50", "min", "transaction", "min");
+    for (stack, Measured { call, transaction }) in measured {
         let name = &stack.name;
         println!(
-            "{name:<32} {:>10.1} {:>10.1} {:>10.1} {:>10.1}",
+            "{name:<40} {:>10.1} {:>10.1} {:>11.1} {:>10.1}",
             call.median, call.min, transaction.median, transaction.min
         );
     }
     println!();
-    let missed = goals(&net).into_iter().filter(|goal| !goal.met_aloud()).count();
-    Ok(if options.check && missed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 struct Goal {
@@ -97,9 +107,9 @@ impl Goal {
     }
 }
 
-fn goals([faillock, unix, none, _, many]: &[Measured; 5]) -> [Goal; 5] {
+fn goals([faillock, unix, none, _, many]: &[Measured; 5]) -> Vec<Goal> {
     let goal = |what, ratio, at_most| Goal { what, ratio, at_most };
-    [
+    vec![
         goal("call / pam_faillock", none.call.median / faillock.call.median, 0.45),
         goal("call / pam_unix", none.call.median / unix.call.median, 0.33),
         goal("transaction / pam_faillock", none.transaction.median / faillock.transaction.median, 1.0),
@@ -115,7 +125,7 @@ fn stacks(options: &Options, scratch: &Path) -> Result<[Stack; 6], Box<dyn Error
     fs::write(scratch.join("other"), "")?;
     let stack = |service: &str, name: String, line: String| -> Result<Stack, Box<dyn Error>> {
         fs::write(scratch.join(service), format!("account required {line}\n"))?;
-        Ok(Stack { name, service: CString::new(service)? })
+        Ok(Stack { name, service: CString::new(service)?, work: Work::Account, tally: None })
     };
     // As an installation leaves it: what a linker has written lies in the page cache in single pages, and costs some
     // microseconds more to map.

@@ -1,7 +1,6 @@
 //! What is asked on the terminal before a lockdown.
 
 use lockdown_dbus_api::views::{LockdownPreview, LockdownResult};
-use rustix::process::geteuid;
 
 use super::{Args, failure, reason};
 use crate::{
@@ -11,6 +10,7 @@ use crate::{
         Show, lockdown,
         text::{count, escape},
     },
+    target,
     terminal::Terminal,
 };
 
@@ -55,7 +55,7 @@ pub(super) async fn ask_about_oneself(
     if args.yes {
         return ask_reason(args, terminal).await;
     }
-    let user = format!("uid:{}", geteuid().as_raw());
+    let user = target::oneself();
     let name = terminal.unless_interrupted(UNCHANGED, client.account(&user)).await?.name;
     terminal.say(&format!(
         "This locks your own account down, {}: your sessions end, this one too,\n\

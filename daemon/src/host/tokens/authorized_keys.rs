@@ -19,7 +19,8 @@ use crate::{
     host::quarantine::{Form, Kept, KeptKind, examine},
 };
 
-const SSHD: &str = "/usr/sbin/sshd";
+/// Where sshd is.
+pub const SSHD: &str = "/usr/sbin/sshd";
 /// sshd_config(5), AuthorizedKeysFile.
 const DEFAULT: [&str; 2] = [".ssh/authorized_keys", ".ssh/authorized_keys2"];
 /// How long sshd may take to print its settings.
@@ -55,7 +56,9 @@ impl Patterns {
         }
     }
 
-    fn parse(settings: &str) -> Self {
+    /// Reads what `sshd -T` prints.
+    #[must_use]
+    pub fn parse(settings: &str) -> Self {
         let line = settings.lines().find_map(|line| line.strip_prefix("authorizedkeysfile "));
         let Some(line) = line else { return Self::default() };
         // A path with a space in it cannot be told from two: sshd prints it without quotation marks.
@@ -81,7 +84,11 @@ impl Default for Patterns {
     }
 }
 
-async fn settings(account: Option<&Account>) -> Result<String, String> {
+/// What `sshd -T` prints, for this account or in general.
+///
+/// # Errors
+/// Why it printed nothing, in words.
+pub async fn settings(account: Option<&Account>) -> Result<String, String> {
     let mut command = Command::new(SSHD);
     command.arg("-T").env_clear().stdin(Stdio::null()).kill_on_drop(true);
     // A comma would end the name.

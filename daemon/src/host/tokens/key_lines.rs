@@ -15,6 +15,10 @@ pub struct Key {
     /// The key of an authority that certifies others' keys (`cert-authority`): nobody signs in with it, and others than
     /// the account may hold keys that it certified.
     pub authority: bool,
+    /// Its type as the file has it: `ssh-ed25519`, `sk-ssh-ed25519@openssh.com`.
+    pub algorithm: String,
+    /// What stands behind it; may be empty.
+    pub comment: Vec<u8>,
 }
 
 /// The keys of a file; lines that sshd would pass over are none.
@@ -29,20 +33,29 @@ fn key(number: u32, line: &[u8]) -> Option<Key> {
     if line.starts_with(b"#") {
         return None;
     }
-    if let Some(fingerprint) = leading_key(line) {
-        return Some(Key { line: number, fingerprint, authority: false });
+    if let Some(key) = leading_key(number, line) {
+        return Some(key);
     }
     let (options, rest) = line.split_at(options_length(line));
-    let fingerprint = leading_key(without_blanks(rest))?;
-    Some(Key { line: number, fingerprint, authority: has_option(options, b"cert-authority") })
+    let key = leading_key(number, without_blanks(rest))?;
+    Some(Key { authority: has_option(options, b"cert-authority"), ..key })
 }
 
-fn leading_key(text: &[u8]) -> Option<String> {
-    let mut words = text.split(is_blank).filter(|word| !word.is_empty());
-    let kind = std::str::from_utf8(words.next()?).ok()?;
+fn leading_key(line: u32, text: &[u8]) -> Option<Key> {
+    let (algorithm, rest) = word(text)?;
+    let algorithm = std::str::from_utf8(algorithm).ok()?.to_owned();
+    let (blob, comment) = word(rest)?;
     // As b64_pton(3), over spaces of any kind: files from Windows have \r at the end of a line.
-    let blob = words.next()?.iter().filter(|byte| !is_space(byte)).copied().collect();
-    fingerprint(&format!("{kind} {}", String::from_utf8(blob).ok()?))
+    let blob = blob.iter().filter(|byte| !is_space(byte)).copied().collect();
+    let fingerprint = fingerprint(&format!("{algorithm} {}", String::from_utf8(blob).ok()?))?;
+    Some(Key { line, fingerprint, authority: false, algorithm, comment: comment.trim_ascii().to_vec() })
+}
+
+/// The next word, and what stands behind it.
+fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let text = without_blanks(text);
+    let end = text.iter().position(is_blank).unwrap_or(text.len());
+    (end > 0).then(|| text.split_at(end))
 }
 
 /// Follows the quotation marks of options, byte by byte. As for sshd, a backslash before a quotation mark takes its
@@ -134,6 +147,18 @@ mod tests {
              command=\"x\\\",cert-authority,\\\"\" ssh-ed25519 {BLOB}\n"
         );
         assert_eq!(lines(&text), [(1, true), (3, true), (4, false), (5, false)]);
+    }
+
+    #[test]
+    fn a_key_has_the_comment_behind_it() {
+        for (line, comment) in [
+            (format!("ssh-ed25519 {BLOB}"), ""),
+            (format!("ssh-ed25519 {BLOB}\r"), ""),
+            (format!("no-pty  ssh-ed25519\t{BLOB}  alice at  work \r"), "alice at  work"),
+        ] {
+            let key = keys(line.as_bytes()).next().unwrap();
+            assert_eq!((key.algorithm.as_str(), key.comment.as_slice()), ("ssh-ed25519", comment.as_bytes()));
+        }
     }
 
     #[test]

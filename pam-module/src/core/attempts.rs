@@ -1,0 +1,257 @@
+//! `preauth`, `authfail` and `authsucc`: attack protection. Counts failed attempts, and refuses who has failed too often,
+//! before the password is judged and in a way that shows nothing.
+
+use std::ffi::CStr;
+
+use lockdown_enforcement::{
+    AttackProtection, AttemptOutcome, AttemptReport, Denial, DenialKind, Failure, Request, Source, TallyLock,
+    escape, tally::Standing,
+};
+
+use super::{Account, Asked, Circumstances, Code, Held, Host, Priority, Turn, tell, who};
+
+/// The owner of a lock that a tally has.
+const OWNER: &str = "attack-protection";
+
+/// An attempt by an account that is known.
+struct Attempt<'a> {
+    host: &'a dyn Host,
+    settings: AttackProtection,
+    user: &'a CStr,
+    account: Account,
+    circumstances: Circumstances,
+    source: Source,
+}
+
+/// Right before the module that judges the password: asks for it, so that there is nothing to wait for between here and the
+/// verdict, and an attempt has the same dialogue whether or not it is refused.
+pub(super) fn before(host: &dyn Host) -> Code {
+    host.end_attempt();
+    let Some(settings) = settings(host) else { return Code::Ignore };
+    let circumstances = host.circumstances();
+    if settings.ignores(&circumstances.service) {
+        return Code::Ignore;
+    }
+    match host.ask_user() {
+        Asked::Given => {}
+        Asked::Later => return Code::Incomplete,
+        Asked::Failed => return Code::ConversationError,
+    }
+    match host.ask_password() {
+        Asked::Given => {}
+        Asked::Later => return Code::Incomplete,
+        Asked::Failed => {
+            host.delay_failure();
+            return Code::ConversationError;
+        }
+    }
+    let Some(user) = host.user() else { return Code::Ignore };
+    let Some(attempt) = Attempt::of(host, settings, circumstances, &user) else { return Code::Ignore };
+    if attempt.counts() { attempt.take_turn() } else { Code::Ignore }
+}
+
+/// The password was wrong.
+pub(super) fn failed(host: &dyn Host) -> Code {
+    if host.held() != Some(Held::Refused)
+        && let Some(settings) = settings(host)
+        && let Some(user) = host.user()
+        && let Some(attempt) = Attempt::of(host, settings, host.circumstances(), &user)
+        && !attempt.settings.ignores(&attempt.circumstances.service)
+    {
+        attempt.count();
+    }
+    host.end_attempt();
+    Code::AuthError
+}
+
+/// It was right. Who was refused, or was not in turn and is too late, is told that it was not.
+pub(super) fn succeeded(host: &dyn Host) -> Code {
+    let held = host.held();
+    let code = match held {
+        Some(Held::Refused) => Code::AuthError,
+        Some(Held::InTurn(0)) => Code::Success,
+        _ => end_count(host),
+    };
+    host.end_attempt();
+    code
+}
+
+/// A lock of attack protection that the user may be told of, who has proved who it is in another way than those it counts.
+/// Whoever is on the host already, and what runs there unattended, is not affected.
+pub(super) fn standing_lock(host: &dyn Host, account: Account, now: i64) -> Option<Denial> {
+    let remote_host = host.remote_host().filter(|name| !name.is_empty())?;
+    // An error has been loud where it was to be counted.
+    let table = host.tally(account.uid).ok().flatten().filter(|table| table.has_lock(now))?;
+    let settings = settings(host)?;
+    let source = Source::new(Some(&remote_host), None);
+    let lock = table.lock(&source, &settings, now)?;
+    if !settings.counts(account.uid, &host.circumstances().service, &source) {
+        return None;
+    }
+    let kind = DenialKind::Locked { lock: 0, owner: OWNER.to_owned(), authenticator: None };
+    Some(Denial { kind, expires_at: lock.until, message: None })
+}
+
+/// `None`: there is no attack protection.
+fn settings(host: &dyn Host) -> Option<AttackProtection> {
+    host.attack_protection().unwrap_or_else(|error| {
+        // Not to be switched off by damage.
+        host.log(
+            Priority::Error,
+            &format!("the file of attack protection {error}: it goes on with the default settings"),
+        );
+        Some(AttackProtection::default())
+    })
+}
+
+fn end_count(host: &dyn Host) -> Code {
+    if let Some(settings) = settings(host)
+        && let Some(user) = host.user()
+        && let Some(attempt) = Attempt::of(host, settings, host.circumstances(), &user)
+        && attempt.counts()
+    {
+        return attempt.end_count();
+    }
+    Code::Success
+}
+
+impl<'a> Attempt<'a> {
+    /// `None`: nobody to count for, or nobody knows. The dialogue goes on as ever.
+    fn of(
+        host: &'a dyn Host,
+        settings: AttackProtection,
+        circumstances: Circumstances,
+        user: &'a CStr,
+    ) -> Option<Self> {
+        let account = match host.account(user) {
+            Ok(account) => account?,
+            Err(error) => {
+                let user = escape(user.to_bytes());
+                let line = format!("NOT COUNTED: user=\"{user}\": NSS cannot say who that is ({error})");
+                host.log(Priority::Alert, &line);
+                return None;
+            }
+        };
+        let source = Source::new(circumstances.remote_host.as_deref(), circumstances.remote_user.as_deref());
+        Some(Self { host, settings, user, account, circumstances, source })
+    }
+
+    fn counts(&self) -> bool {
+        self.settings.counts(self.account.uid, &self.circumstances.service, &self.source)
+    }
+
+    fn take_turn(&self) -> Code {
+        let source = if self.settings.per_source { self.source } else { Source::new(None, None) };
+        match self.host.take_turn(self.account.uid, &source) {
+            Ok(Turn::Taken(table)) => {
+                let now = self.host.now();
+                match table.lock(&self.source, &self.settings, now) {
+                    Some(lock) => self.refuse(lock.until, "locked"),
+                    None => {
+                        let counted = table.counted(&self.source, &self.settings, now);
+                        self.host.hold(Held::InTurn(counted));
+                        Code::Ignore
+                    }
+                }
+            }
+            Ok(Turn::Busy) => {
+                self.refuse(None, "other attempts from there are under way and do not come to an end")
+            }
+            Err(error) => {
+                self.uncounted(&error);
+                Code::Ignore
+            }
+        }
+    }
+
+    /// As a wrong password is answered, whatever it is.
+    fn refuse(&self, until: Option<i64>, why: &str) -> Code {
+        self.host.hold(Held::Refused);
+        self.host.delay_failure();
+        let who = who(self.user, self.account, &self.circumstances);
+        self.host.log(Priority::Notice, &format!("refused: {who} owner=\"{OWNER}\": {why}{}", Until(until)));
+        self.report(AttemptOutcome::Refused { until });
+        Code::AuthError
+    }
+
+    fn count(&self) {
+        let attempt = (self.circumstances.service.as_str(), &self.source);
+        let now = self.host.now();
+        match self.host.add_failure(self.account.uid, attempt, self.counts(), &self.settings, now) {
+            Ok(Failure { number, standing, lock, .. }) => {
+                if let Some(lock) = lock {
+                    self.log_lock(lock);
+                }
+                self.report(AttemptOutcome::Failed { number, counted: standing == Standing::Counted, lock });
+            }
+            Err(error) => self.uncounted(&error),
+        }
+    }
+
+    fn log_lock(&self, lock: TallyLock) {
+        let which = match lock {
+            TallyLock { all: true, .. } => "the account",
+            TallyLock { remote: true, .. } => "the account, for remote hosts",
+            _ => "the account, for this source",
+        };
+        let who = who(self.user, self.account, &self.circumstances);
+        let line = format!(
+            "locked: {who} owner=\"{OWNER}\": too many attempts have failed: {which}{}",
+            Until(lock.until)
+        );
+        self.host.log(Priority::Notice, &line);
+    }
+
+    fn end_count(&self) -> Code {
+        let table = match self.host.tally(self.account.uid) {
+            Ok(Some(table)) => table,
+            Ok(None) => return Code::Success,
+            Err(error) => {
+                self.uncounted(&error);
+                return Code::Success;
+            }
+        };
+        let now = self.host.now();
+        if let Some(lock) = table.lock(&self.source, &self.settings, now) {
+            return self.refuse(lock.until, "locked");
+        }
+        if table.counted(&self.source, &self.settings, now) > 0 {
+            let source = Some(&self.source).filter(|_| self.settings.per_source);
+            match self.host.clear_failures(self.account.uid, source) {
+                Ok(cleared) => self.report(AttemptOutcome::Succeeded { cleared: cleared as u64 }),
+                Err(error) => self.uncounted(&error),
+            }
+        }
+        Code::Success
+    }
+
+    /// An attempt that cannot be counted goes on: a full disk locks nobody out.
+    fn uncounted(&self, error: &std::io::Error) {
+        // A screen locker, which opens a session for nobody.
+        if error.kind() == std::io::ErrorKind::PermissionDenied && self.host.process().effective_uid != 0 {
+            return;
+        }
+        let who = who(self.user, self.account, &self.circumstances);
+        let line = format!(
+            "NOT COUNTED: {who}: the tally cannot be used ({error}); \"lockdownctl doctor\" says what to do"
+        );
+        self.host.log(Priority::Alert, &line);
+    }
+
+    fn report(&self, outcome: AttemptOutcome) {
+        let Circumstances { service, tty, remote_host, remote_user, .. } = self.circumstances.clone();
+        let account = self.user.to_string_lossy().into_owned();
+        let (uid, pid) = (self.account.uid, self.host.process().pid);
+        let report = AttemptReport { account, uid, service, tty, remote_host, remote_user, pid, outcome };
+        tell(self.host, &Request::Attempt(report));
+    }
+}
+
+/// For the end of a log line.
+struct Until(Option<i64>);
+
+impl std::fmt::Display for Until {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.map_or(Ok(()), |until| write!(out, " until={until}"))
+    }
+}

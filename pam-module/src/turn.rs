@@ -1,0 +1,118 @@
+//! One attempt after the other: who has given a password waits for the verdict on those given before from the same source,
+//! so that as many as are allowed are judged, and not one more that was under way.
+//!
+//! The turn is a lock on one byte of the account's tally, fcntl_locking(2), whose place follows from the source: others wait for
+//! nobody but themselves, and a process that somebody stops holds up nobody else. The kernel ends it with the process.
+
+#![expect(unsafe_code, reason = "std has no locks on parts of a file")]
+
+use std::cell::Cell;
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use lockdown_enforcement::{AttackProtection, Source, TallyFile};
+
+use crate::core::Account;
+
+/// More than ten passwords take to judge. Who waits longer is refused.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What a transaction keeps from `preauth` to what ends the attempt.
+pub(crate) enum Attempt {
+    /// It has its turn, as long as the tally is open.
+    InTurn {
+        /// Until a failure is added.
+        tally: Cell<Option<TallyFile>>,
+        /// How many failures counted when the turn began.
+        counted: u32,
+        /// Not to be found out again.
+        known: Known,
+    },
+    /// `preauth` has refused it.
+    Refused,
+}
+
+/// What `preauth` has found out, and what holds for as long as its attempt.
+#[derive(Clone)]
+pub(crate) struct Known {
+    pub(crate) user: CString,
+    pub(crate) account: Account,
+    pub(crate) settings: AttackProtection,
+}
+
+/// Waits for the turn of `source`; it lasts for as long as the tally stays open. Whether it came in time.
+///
+/// # Errors
+/// What the file system says.
+pub(crate) fn wait(tally: &TallyFile, source: &Source) -> io::Result<bool> {
+    let start = Instant::now();
+    loop {
+        match lock(tally.as_ref(), place(&source.key(), source.is_local())) {
+            Ok(()) => return Ok(true),
+            Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::PermissionDenied) => {
+                return Err(error);
+            }
+            Err(_) if start.elapsed() > PATIENCE => return Ok(false),
+            Err(_) => sleep(PAUSE),
+        }
+    }
+}
+
+/// FNV-1a, as a place in a file. Two sources on one place wait for each other, and no more comes of it.
+fn place(key: &str, is_local: bool) -> i64 {
+    let bytes = key.bytes().chain([u8::from(is_local)]);
+    let hash = bytes
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    // The last byte that a lock can be on is 2^63-2.
+    (hash >> 2).cast_signed()
+}
+
+fn lock(file: &File, place: i64) -> io::Result<()> {
+    // SAFETY: all zero is a valid flock; its pid has to be zero.
+    let mut range: libc::flock = unsafe { std::mem::zeroed() };
+    range.l_type = libc::F_WRLCK as _;
+    range.l_whence = libc::SEEK_SET as _;
+    range.l_start = place;
+    range.l_len = 1;
+    // SAFETY: a description of a lock, which the kernel reads.
+    let code = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &range) };
+    if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use lockdown_enforcement::TallyDirectory;
+
+    use super::*;
+
+    #[test]
+    fn each_source_has_one_turn_at_a_time() {
+        let scratch = tempfile::tempdir().unwrap();
+        let directory = TallyDirectory::new(scratch.path());
+        let open = || directory.create(1).unwrap();
+        let (a, b) = (Source::new(Some("192.0.2.1"), None), Source::new(Some("192.0.2.2"), None));
+        let first = open();
+        assert!(wait(&first, &a).unwrap());
+        assert!(wait(&open(), &b).unwrap(), "another source does not wait");
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| wait(&open(), &a).unwrap());
+            sleep(Duration::from_millis(100));
+            drop(first);
+            assert!(second.join().unwrap());
+        });
+        assert!(start.elapsed() >= Duration::from_millis(100) && start.elapsed() < PATIENCE);
+    }
+
+    #[test]
+    fn places_lie_in_a_file() {
+        for key in ["", "local", "192.0.2.1", "2001:db8::/64"] {
+            assert!((0..i64::MAX - 1).contains(&place(key, true)) && place(key, true) != place(key, false));
+        }
+    }
+}
