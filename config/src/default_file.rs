@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::settings::{SECTIONS, Settings};
+use crate::notify;
+use crate::settings::{Key, SECTIONS, Settings, TOP};
 
 const HEADER: &str = "\
 # Configuration of lockdown. Each setting is shown with its default and what it allows; to change one, take away
@@ -19,26 +20,44 @@ const HEADER: &str = "\
 # Durations are numbers with units, in quotes: \"90s\", \"1h30m\", \"500ms\". Units are d, h, m, s and ms.
 ";
 
+const RULES: &str = "
+# Rules of notifications: each says who is told of which events, and how. There are none by default, and there can be up to
+# 100; each is a part of its own that begins with this line. What its keys can be is shown with examples.
+#   [[notify]]
+";
+
 /// The text of `lockdown.toml` as it is installed: every setting explained, with its default, commented out.
 pub fn default_file() -> String {
     let defaults = Settings::default();
     let mut text = HEADER.to_owned();
     // Writing to a String cannot fail.
-    for section in SECTIONS {
-        text.push('\n');
-        for line in section.doc {
-            let _ = writeln!(text, "#{line}");
-        }
-        let _ = writeln!(text, "[{}]", section.name);
-        for key in section.keys {
+    let write_keys = |text: &mut String, keys: &[Key<Settings>]| {
+        for key in keys {
             text.push('\n');
-            for line in key.doc {
-                let _ = writeln!(text, "#{line}");
-            }
+            write_doc(text, key.doc);
             let _ = writeln!(text, "#{} = {}", key.name, (key.get)(&defaults));
         }
+    };
+    write_keys(&mut text, TOP);
+    for section in SECTIONS {
+        text.push('\n');
+        write_doc(&mut text, section.doc);
+        let _ = writeln!(text, "[{}]", section.name);
+        write_keys(&mut text, section.keys);
+    }
+    text.push_str(RULES);
+    for notify::RuleKey { key, example, .. } in notify::KEYS {
+        text.push('\n');
+        write_doc(&mut text, key.doc);
+        let _ = writeln!(text, "#   {} = {example}", key.name);
     }
     text
+}
+
+fn write_doc(text: &mut String, doc: &[&str]) {
+    for line in doc {
+        let _ = writeln!(text, "#{line}");
+    }
 }
 
 #[cfg(test)]
@@ -68,6 +87,22 @@ mod tests {
     #[test]
     fn the_shipped_file_sets_nothing() {
         assert_eq!(load(SHIPPED), Loaded::default());
+    }
+
+    #[test]
+    fn the_examples_of_rules_are_right() {
+        for transport in ["email", "webhook", "alertmanager", "exec", "wall"] {
+            let keys = notify::KEYS.iter().filter(|known| {
+                known.transports.is_empty() || known.transports.iter().any(|one| one.name() == transport)
+            });
+            let lines = keys.map(|known| match known.key.name {
+                "transport" => format!("transport = \"{transport}\"\n"),
+                "to" if transport == "wall" => "to = \"alice\"\n".to_owned(),
+                name => format!("{name} = {}\n", known.example),
+            });
+            let loaded = load(&format!("[[notify]]\n{}", lines.collect::<String>()));
+            assert_eq!(loaded.settings.notify.len(), 1);
+        }
     }
 
     #[test]

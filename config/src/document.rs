@@ -1,14 +1,19 @@
 //! One file: its text is parsed, its keys are checked and put over what is set already.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use crate::error::{Position, Problem, escape};
+use crate::notify;
 use crate::provenance::{Loaded, Origin};
-use crate::settings::{Key, SECTIONS, Section};
+use crate::settings::{Key, SECTIONS, Section, Settings, TOP};
 use crate::value::Given;
+
+/// The name of the list of rules.
+const RULES: &str = "notify";
 
 /// A file with more problems than this is something else than a configuration.
 const MAX_PROBLEMS: usize = 20;
@@ -38,6 +43,14 @@ struct Document<'a> {
 impl Document<'_> {
     fn apply(&mut self, table: &DeTable<'_>, loaded: &mut Loaded) {
         for (name, given) in table {
+            if let Some(key) = TOP.iter().find(|key| key.name == name.get_ref()) {
+                self.apply_key(key, name, given, loaded);
+                continue;
+            }
+            if name.get_ref() == RULES {
+                self.apply_rules(given, loaded);
+                continue;
+            }
             match (SECTIONS.iter().find(|section| section.name == name.get_ref()), given.get_ref()) {
                 (Some(section), DeValue::Table(keys)) => self.apply_section(section, keys, loaded),
                 (Some(Section { name, .. }), other) => {
@@ -52,7 +65,12 @@ impl Document<'_> {
                         Some(section) if !other.is_table() => {
                             format!("stands outside of its section; write it below a line [{section}]")
                         }
-                        _ => unknown("section", name.get_ref(), SECTIONS.iter().map(|section| section.name)),
+                        _ => {
+                            let names = TOP.iter().map(|key| key.name);
+                            let names =
+                                names.chain(SECTIONS.iter().map(|section| section.name)).chain([RULES]);
+                            unknown("section", name.get_ref(), names)
+                        }
                     };
                     self.problem(name.span().start, Some(escape(name.get_ref())), message);
                 }
@@ -75,11 +93,47 @@ impl Document<'_> {
         }
     }
 
-    fn apply_key(&mut self, key: &Key, name: &Spanned<DeString<'_>>, given: &Given<'_>, loaded: &mut Loaded) {
+    fn apply_rules(&mut self, given: &Given<'_>, loaded: &mut Loaded) {
+        let tables: Option<Vec<_>> = given.get_ref().as_array().and_then(|list| {
+            list.iter().map(|one| one.get_ref().as_table().map(|table| (table, one.span().start))).collect()
+        });
+        let Some(tables) = tables else {
+            let message = "is a list of rules; write the keys of each below a line [[notify]]".to_owned();
+            return self.problem(given.span().start, Some(RULES.to_owned()), message);
+        };
+        let mut names = BTreeSet::new();
+        for (table, start) in tables {
+            match notify::read(table, start) {
+                Ok(read) if !names.insert(read.rule.name.clone()) => {
+                    let place = read.places.iter().find(|(key, _)| *key == "name");
+                    let message = format!("\"{}\" is the name of another rule in this file", read.rule.name);
+                    let start = place.map_or(start, |(_, place)| *place);
+                    self.problem(start, Some("notify.name".to_owned()), message);
+                }
+                Ok(read) => {
+                    let origin = |start| Origin::File {
+                        path: self.path.to_owned(),
+                        line: self.lines.position(start).line,
+                    };
+                    let places = read.places.into_iter().map(|(key, start)| (key, origin(start)));
+                    loaded.put_rule(read.rule, places);
+                }
+                Err(wrong) => self.problems.extend(wrong),
+            }
+        }
+    }
+
+    fn apply_key(
+        &mut self,
+        key: &Key<Settings>,
+        name: &Spanned<DeString<'_>>,
+        given: &Given<'_>,
+        loaded: &mut Loaded,
+    ) {
         match (key.set)(&mut loaded.settings, given) {
             Ok(()) => {
                 let line = self.lines.position(name.span().start).line;
-                loaded.provenance.set(key.path, Origin::File { path: self.path.to_owned(), line });
+                loaded.provenance.set(key.path.into(), Origin::File { path: self.path.to_owned(), line });
             }
             Err(fault) => self.problem(fault.span.start, Some(key.path.to_owned()), fault.message),
         }
@@ -129,7 +183,7 @@ fn section_of(key: &str) -> Option<&'static str> {
     sections.next().is_none().then_some(section.name)
 }
 
-fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
     // Longer than any name, and the comparison is quadratic.
     const MAX_BYTES: usize = 64;
     let known: Vec<_> = known.collect();
@@ -169,6 +223,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::settings::keys;
 
     fn problems(text: &str) -> Vec<String> {
         let mut loaded = Loaded::default();
@@ -177,8 +232,8 @@ mod tests {
 
     #[test]
     fn says_where_and_what_is_allowed() {
-        const SECTIONS: &str =
-            "there are lock, lockdown, self_service, protected, enforcement, nss, sessions";
+        let names: Vec<_> = SECTIONS.iter().map(|section| section.name).collect();
+        let sections = format!("there are security_email, {}, notify", names.join(", "));
         const LOCK: &str = "must be a duration from 1s to 3650d in whole seconds, or \"never\"";
         const TIMEOUT: &str = "must be a duration from 100ms to 1m";
         const USERS: &str = "must be a list of user names, such as [\"a\", \"b\"]";
@@ -196,8 +251,8 @@ mod tests {
                 "f:2:1: lock.x: is an unknown key; there are duration, end_sessions, message".into(),
             ),
             ("[lok]", "f:1:2: lok: is an unknown section; did you mean \"lock\"?".into()),
-            ("[x]", format!("f:1:2: x: is an unknown section; {SECTIONS}")),
-            ("\u{feff}\"\\n\" = 1", format!("f:1:1: \\n: is an unknown section; {SECTIONS}")),
+            ("[x]", format!("f:1:2: x: is an unknown section; {sections}")),
+            ("\u{feff}\"\\n\" = 1", format!("f:1:1: \\n: is an unknown section; {sections}")),
             (
                 "duration = 1",
                 "f:1:1: duration: stands outside of its section; write it below a line [lock]".into(),
@@ -344,16 +399,16 @@ mod tests {
             "\"1h\"",
             "'never'",
         ];
-        for section in SECTIONS {
-            pieces.push(section.name);
-            pieces.extend(section.keys.iter().flat_map(|key| [key.name, key.path]));
-        }
+        pieces.extend(SECTIONS.iter().map(|section| section.name));
+        pieces.extend(keys().flat_map(|key| [key.name, key.path]));
+        pieces.extend(["[[notify]]\n", "match = {", "\"email\"", "['lock*']"]);
+        pieces.extend(notify::KEYS.iter().map(|known| known.key.name));
         proptest::collection::vec(proptest::sample::select(pieces), 0..30).prop_map(|pieces| pieces.concat())
     }
 
     /// Assignments to existing keys of whatever value.
     fn assignments() -> impl Strategy<Value = String> {
-        let keys: Vec<_> = SECTIONS.iter().flat_map(|section| section.keys).map(|key| key.path).collect();
+        let keys: Vec<_> = keys().map(|key| key.path).collect();
         let value =
             prop_oneof!["'[^'\n]{0,80}'", "\\[('[^'\n]{0,9}', ?){0,3}\\]", "[0-9a-z.:-]{1,9}", "\\{\\}"];
         let line =

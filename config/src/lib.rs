@@ -7,21 +7,30 @@
 //! To add a setting, add it in `settings.rs`: its type, default, explanation and validation stand there together,
 //! and `lockdown.toml`, the commented default file, is made from them ([`default_file`]).
 
+mod actions;
+mod consistency;
 mod default_file;
+mod destination;
 mod document;
 pub mod duration;
 mod error;
+mod glob;
 mod layers;
+mod notify;
 mod provenance;
 mod settings;
 mod value;
 
+pub use actions::{ACTIONS, SEVERITIES};
 pub use default_file::default_file;
 pub use error::{Error, Position, Problem};
+pub use glob::Glob;
 pub use layers::Paths;
+pub use notify::{Rule, Severity, Transport};
 pub use provenance::{Entry, Loaded, Origin, Provenance};
 pub use settings::{
-    Enforcement, FollowKeys, Lock, Lockdown, Nss, Protected, SelfService, Sessions, Settings,
+    Email, Enforcement, Events, FollowKeys, Lock, Lockdown, Notifications, Nss, Protected, SelfService,
+    Sessions, Settings, Tls,
 };
 pub use value::Value;
 
@@ -42,6 +51,9 @@ impl Settings {
                 Err(problem) => problems.push(problem),
             }
             loaded.files.push(path);
+        }
+        if problems.is_empty() {
+            problems = consistency::check(&loaded);
         }
         if problems.is_empty() { Ok(loaded) } else { Err(Error::new(problems)) }
     }

@@ -1,5 +1,6 @@
 //! What was loaded, and who set what: the merged configuration can be shown with the origin of every value.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter, Write};
 use std::path::PathBuf;
@@ -7,7 +8,8 @@ use std::path::PathBuf;
 use serde::{Serialize, Serializer};
 
 use crate::error::escape_path;
-use crate::settings::{Key, SECTIONS, Settings};
+use crate::notify::{self, Rule};
+use crate::settings::{Key, SECTIONS, Settings, TOP, keys};
 use crate::value::Value;
 
 /// The configuration as it was read, with its sources.
@@ -22,43 +24,88 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Every setting in the order of the file, with where it was set.
+    /// Every setting in the order of the file, with where it was set; of the rules, what was set.
     pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
-        SECTIONS.iter().flat_map(|section| section.keys).map(|key| Entry {
-            key: key.path,
+        let of_settings = keys().map(|key| Entry {
+            key: key.path.into(),
             value: (key.get)(&self.settings),
             origin: self.provenance.origin(key.path).clone(),
-        })
+        });
+        let of_rules = self.settings.notify.iter().flat_map(|rule| {
+            self.rule_lines(rule).map(|(key, value, origin)| Entry {
+                key: rule_key(&rule.name, key.name).into(),
+                value,
+                origin: origin.clone(),
+            })
+        });
+        of_settings.chain(of_rules)
     }
 
     /// The merged configuration as one `lockdown.toml`, each line with where it was set as a comment:
     /// `duration = "2h"  # /etc/lockdown/lockdown.toml:3`.
     pub fn render(&self) -> String {
+        let of_keys = |keys: &'static [Key<Settings>]| -> Vec<(String, &Origin)> {
+            let line = |key: &Key<_>| format!("{} = {}", key.name, (key.get)(&self.settings));
+            keys.iter().map(|key| (line(key), self.provenance.origin(key.path))).collect()
+        };
+        let mut parts = vec![(String::new(), of_keys(TOP))];
+        parts.extend(SECTIONS.iter().map(|section| (format!("[{}]\n", section.name), of_keys(section.keys))));
+        parts.extend(self.settings.notify.iter().map(|rule| {
+            let lines = self.rule_lines(rule);
+            let lines = lines.map(|(key, value, origin)| (format!("{} = {value}", key.name), origin));
+            ("[[notify]]\n".to_owned(), lines.collect())
+        }));
+
         // A longer line does not push the comments of the others away.
         const WIDEST: usize = 48;
-        let line = |key: &Key| format!("{} = {}", key.name, (key.get)(&self.settings));
-        let keys = SECTIONS.iter().flat_map(|section| section.keys);
-        let width =
-            keys.map(|key| line(key).chars().count()).filter(|width| *width <= WIDEST).max().unwrap_or(0);
-
-        let sections = SECTIONS.iter().map(|section| {
-            let mut text = format!("[{}]\n", section.name);
-            for key in section.keys {
-                let origin = self.provenance.origin(key.path);
+        let lines = parts.iter().flat_map(|(_, lines)| lines);
+        let widths = lines.map(|(line, _)| line.chars().count());
+        let width = widths.filter(|width| *width <= WIDEST).max().unwrap_or(0);
+        let texts = parts.into_iter().map(|(mut text, lines)| {
+            for (line, origin) in lines {
                 // Writing to a String cannot fail.
-                let _ = writeln!(text, "{:width$}  # {origin}", line(key));
+                let _ = writeln!(text, "{line:width$}  # {origin}");
             }
             text
         });
-        sections.collect::<Vec<_>>().join("\n")
+        texts.collect::<Vec<_>>().join("\n")
     }
+
+    /// The keys of a rule that were set.
+    fn rule_lines<'a>(
+        &'a self,
+        rule: &'a Rule,
+    ) -> impl Iterator<Item = (&'static Key<Rule>, Value, &'a Origin)> + 'a {
+        notify::KEYS.iter().filter_map(|notify::RuleKey { key, .. }| {
+            let origin = self.provenance.origins.get(rule_key(&rule.name, key.name).as_str())?;
+            Some((key, (key.get)(rule), origin))
+        })
+    }
+
+    /// Takes a rule in place of the one of the same name, with where its keys were set.
+    pub(crate) fn put_rule(&mut self, rule: Rule, places: impl Iterator<Item = (&'static str, Origin)>) {
+        let prefix = rule_key(&rule.name, "");
+        self.provenance.origins.retain(|key, _| !key.starts_with(&prefix));
+        for (key, origin) in places {
+            self.provenance.set(rule_key(&rule.name, key).into(), origin);
+        }
+        match self.settings.notify.iter_mut().find(|known| known.name == rule.name) {
+            Some(known) => *known = rule,
+            None => self.settings.notify.push(rule),
+        }
+    }
+}
+
+/// `notify.NAME.key`
+pub(crate) fn rule_key(rule: &str, key: &str) -> String {
+    format!("notify.{rule}.{key}")
 }
 
 /// Where each value was set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Provenance {
-    /// By `section.key`; what is not in here is a default.
-    origins: BTreeMap<&'static str, Origin>,
+    /// By `section.key`, and `notify.NAME.key`; what is not in here is a default.
+    origins: BTreeMap<Cow<'static, str>, Origin>,
 }
 
 impl Provenance {
@@ -67,7 +114,7 @@ impl Provenance {
         self.origins.get(key).unwrap_or(&Origin::Default)
     }
 
-    pub(crate) fn set(&mut self, key: &'static str, origin: Origin) {
+    pub(crate) fn set(&mut self, key: Cow<'static, str>, origin: Origin) {
         self.origins.insert(key, origin);
     }
 }
@@ -104,8 +151,8 @@ impl Serialize for Origin {
 /// One setting, with its value and where it was set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Entry {
-    /// `section.key`
-    pub key: &'static str,
+    /// `section.key`, and `notify.NAME.key`.
+    pub key: Cow<'static, str>,
     /// The value that holds.
     pub value: Value,
     /// Where it was set.
@@ -121,7 +168,10 @@ mod tests {
 
     use super::*;
     use crate::document;
-    use crate::settings::{Enforcement, FollowKeys, Lock, Lockdown, Nss, Protected, SelfService, Sessions};
+    use crate::settings::{
+        Email, Enforcement, Events, FollowKeys, Lock, Lockdown, Notifications, Nss, Protected, SelfService,
+        Sessions, Tls,
+    };
 
     fn loaded(path: &str, text: &str) -> Loaded {
         let mut loaded = Loaded::default();
@@ -133,7 +183,7 @@ mod tests {
     fn shows_each_value_with_its_origin() {
         let text = "lock.message = \"Call\\n\\\"us\\\"\"\n\n[protected]\nusers = ['a', 'b']\n";
         let shown = loaded("/etc/x.toml", text).render();
-        assert!(shown.starts_with("[lock]\nduration = \"1h\""), "{shown}");
+        assert!(shown.contains("\n[lock]\nduration = \"1h\""), "{shown}");
         assert!(shown.contains("\nmessage = \"Call\\n\\\"us\\\"\""), "{shown}");
         let users = shown.lines().find(|line| line.starts_with("users")).unwrap();
         assert_eq!(users.split("  ").next(), Some("users = [\"a\", \"b\"]"));
@@ -146,10 +196,10 @@ mod tests {
         let entries: Vec<_> = loaded("/etc/x.toml", "lock.end_sessions = false").entries().collect();
         let json = serde_json::to_value(&entries).unwrap();
         assert_eq!(
-            json[1],
+            json[2],
             serde_json::json!({"key": "lock.end_sessions", "value": false, "origin": "/etc/x.toml:1"})
         );
-        assert_eq!(json[0], serde_json::json!({"key": "lock.duration", "value": "1h", "origin": "default"}));
+        assert_eq!(json[1], serde_json::json!({"key": "lock.duration", "value": "1h", "origin": "default"}));
         let admin_groups =
             json.as_array().unwrap().iter().find(|entry| entry["key"] == "protected.admin_groups");
         assert_eq!(admin_groups.unwrap()["value"], serde_json::json!(["sudo", "wheel", "admin"]));
@@ -208,8 +258,16 @@ mod tests {
             reconcile_interval in milliseconds(60_000..=86_400_000),
             timeout in milliseconds(100..=60_000),
             end_timeout in milliseconds(1_000..=300_000),
+            security_email in proptest::option::of("[a-z]{1,9}@[a-z]{1,9}"),
+            tls in prop_oneof![Just(Tls::Starttls), Just(Tls::Tls), Just(Tls::None)],
+            queue_max in 100..=100_000u32,
         ) -> Settings {
+            let from = security_email.clone();
             Settings {
+                security_email,
+                email: Email { tls, from, ..Email::default() },
+                notifications: Notifications { queue_max },
+                notify: Vec::new(),
                 self_service: SelfService { message: message.clone(), url: None, phone, keep_password },
                 lock: Lock { duration: seconds.map(Duration::from_secs), end_sessions, message },
                 lockdown,
@@ -217,8 +275,55 @@ mod tests {
                 enforcement: Enforcement { reconcile_interval },
                 nss: Nss { timeout },
                 sessions: Sessions { end_timeout },
+                events: Events { keep: seconds.map(|seconds| Duration::from_secs(seconds.max(86_400))) },
             }
         }
+    }
+
+    const RULE: &str = "[[notify]]\nname = 'mail'\nmatch = { actions = ['lock*'], owners = [] }\ntransport = 'email'\n\
+                        to = 'a@b'\n";
+
+    #[test]
+    fn shows_rules_as_they_were_set() {
+        let loaded = loaded("/etc/x.toml", RULE);
+        let shown = loaded.render();
+        assert!(shown.starts_with("security_email = \"\" "), "{shown}");
+        let (_, rule) = shown.split_once("[[notify]]\n").unwrap();
+        let lines: Vec<_> =
+            rule.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        assert_eq!(
+            lines,
+            [
+                "name = \"mail\" # /etc/x.toml:2",
+                "match.actions = [\"lock*\"] # /etc/x.toml:3",
+                "match.owners = [] # /etc/x.toml:3",
+                "transport = \"email\" # /etc/x.toml:4",
+                "to = [\"a@b\"] # /etc/x.toml:5",
+            ]
+        );
+        assert_eq!(self::loaded("y", &shown).settings, loaded.settings);
+        let entries = serde_json::to_value(loaded.entries().collect::<Vec<_>>()).unwrap();
+        let last = entries.as_array().unwrap().last().unwrap();
+        let expected =
+            serde_json::json!({"key": "notify.mail.to", "value": ["a@b"], "origin": "/etc/x.toml:5"});
+        assert_eq!(*last, expected);
+    }
+
+    #[test]
+    fn a_rule_of_the_same_name_is_replaced_whole() {
+        let mut loaded = loaded("/etc/x.toml", RULE);
+        let text =
+            "[[notify]]\nname = 'mail'\ntransport = 'wall'\n[[notify]]\nname = 'b'\ntransport = 'wall'";
+        assert_eq!(document::apply(Path::new("y"), text, &mut loaded), []);
+        let names: Vec<_> = loaded.settings.notify.iter().map(|rule| rule.name.as_str()).collect();
+        assert_eq!(names, ["mail", "b"]);
+        assert!(loaded.settings.notify[0].to.is_empty() && loaded.settings.notify[0].actions.is_none());
+        let keys: Vec<_> =
+            loaded.entries().map(|entry| entry.key).filter(|key| key.starts_with("notify.")).collect();
+        assert_eq!(
+            keys,
+            ["notify.mail.name", "notify.mail.transport", "notify.b.name", "notify.b.transport"]
+        );
     }
 
     proptest! {

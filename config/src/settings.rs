@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use crate::value::{Fault, Flag, Given, Kind, Names, OneOf, Period, PeriodOrNever, Text, Value};
+use crate::destination::{Word, absolute_path, full_mail_address, mail_address, server};
+use crate::notify::Rule;
+use crate::value::{Fault, Flag, Given, Kind, Names, Number, OneOf, Period, PeriodOrNever, Text, Value};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -21,7 +23,25 @@ pub enum FollowKeys {
     Quarantine,
 }
 
+/// How the connection to the mail server is secured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// By STARTTLS; a server that does not offer it gets no mail.
+    Starttls,
+    /// From the first byte on.
+    Tls,
+    /// Not at all.
+    None,
+}
+
 settings! {
+    {
+        /// Who is told of what concerns the security of this host: where rules of the transport "email" send to that do not say
+        /// where, see [[notify]] below. Empty: nobody. Without [email] server, the name of a mailbox of this host will do.
+        /// Allowed: a mail address, or empty.
+        security_email: Option<String> = None => Word { allowed: "a mail address", check: mail_address };
+    }
+
     /// Locks that operators set with lockdownctl lock or over D-Bus.
     lock: Lock {
         /// How long a lock stands if the one who sets it does not say; "never": until it is lifted.
@@ -142,17 +162,57 @@ settings! {
         /// Allowed: a duration from 1s to 5m.
         end_timeout: Duration = 10 * SECOND => Period { min: SECOND, max: 5 * MINUTE };
     }
+
+    /// The audit trail.
+    events: Events {
+        /// How long events are kept; "never": until the end of days, they are never removed. What is older leaves the trail once a
+        /// day, with a checkpoint that lockdownctl events verify goes on from.
+        /// Allowed: a duration from 1d to 3650d in whole seconds, or "never".
+        keep: Option<Duration> = Some(365 * DAY) => PeriodOrNever(Period { min: DAY, max: 3650 * DAY });
+    }
+
+    /// How mails are sent.
+    email: Email {
+        /// The mail server to hand mails to; without a port: 587 for "starttls", 465 for "tls", 25 for "none". Empty: mails go
+        /// through this host's own sendmail(8).
+        /// Allowed: a host name or address, with or without a port, or empty.
+        server: Option<String> = None => Word { allowed: "a host name or address, with or without a port", check: server };
+
+        /// How the connection to it is secured: by STARTTLS, without which nothing is sent; from its beginning; not at all.
+        /// Allowed: one of "starttls", "tls", "none".
+        tls: Tls = Tls::Starttls => OneOf(&[("starttls", Tls::Starttls), ("tls", Tls::Tls), ("none", Tls::None)]);
+
+        /// Who signs in to it. Empty: nobody.
+        /// Allowed: text of at most 255 bytes without control characters except line breaks.
+        username: Option<String> = None => Text { max_bytes: 255 };
+
+        /// A file with the password; nobody but root may read it.
+        /// Allowed: an absolute path, or empty.
+        password_file: Option<String> = None => Word { allowed: "an absolute path", check: absolute_path };
+
+        /// Who mails are from. Empty: lockdown at this host.
+        /// Allowed: a mail address with a domain, or empty.
+        from: Option<String> = None => Word { allowed: "a mail address with a domain", check: full_mail_address };
+    }
+
+    /// Word that is to get out and has not yet.
+    notifications: Notifications {
+        /// How many messages are kept at most, with those that could not be delivered. If there are more, the oldest of the least
+        /// severe are dropped, which is an event itself.
+        /// Allowed: a whole number from 100 to 100000.
+        queue_max: u32 = 10_000 => Number { min: 100, max: 100_000 };
+    }
 }
 
 /// A section of the file, for those who go through all settings.
 pub(crate) struct Section {
     pub(crate) name: &'static str,
     pub(crate) doc: &'static [&'static str],
-    pub(crate) keys: &'static [Key],
+    pub(crate) keys: &'static [Key<Settings>],
 }
 
-/// A key of a section.
-pub(crate) struct Key {
+/// A key that says something about a `T`.
+pub(crate) struct Key<T: 'static> {
     pub(crate) name: &'static str,
     /// `section.key`
     pub(crate) path: &'static str,
@@ -160,23 +220,40 @@ pub(crate) struct Key {
     #[cfg(test)]
     pub(crate) allowed: fn() -> String,
     /// Checks a value and puts it in its place.
-    pub(crate) set: fn(&mut Settings, &Given<'_>) -> Result<(), Fault>,
-    pub(crate) get: fn(&Settings) -> Value,
+    pub(crate) set: fn(&mut T, &Given<'_>) -> Result<(), Fault>,
+    pub(crate) get: fn(&T) -> Value,
 }
 
-/// Makes of the list above the types, their defaults, and [`SECTIONS`]. Reads
-/// `section: Type { key: type = default => kind of value; }`.
+/// Every key, in the order of the file. Rules have their own, see `notify.rs`.
+pub(crate) fn keys() -> impl Iterator<Item = &'static Key<Settings>> {
+    TOP.iter().chain(SECTIONS.iter().flat_map(|section| section.keys))
+}
+
+/// Makes of the list above the types, their defaults, [`TOP`] and [`SECTIONS`]. Reads
+/// `{ key: type = default => kind of value; } section: Type { key: type = default => kind of value; }`.
 macro_rules! settings {
-    ($(
-        $(#[doc = $section_doc:literal])*
-        $section:ident: $Section:ident {
-            $( $(#[doc = $doc:literal])* $key:ident: $Type:ty = $default:expr => $kind:expr; )*
-        }
-    )*) => {
+    (
+        {$( $(#[doc = $top_doc:literal])* $top:ident: $Top:ty = $top_default:expr => $top_kind:expr; )*}
+        $(
+            $(#[doc = $section_doc:literal])*
+            $section:ident: $Section:ident {
+                $( $(#[doc = $doc:literal])* $key:ident: $Type:ty = $default:expr => $kind:expr; )*
+            }
+        )*
+    ) => {
         /// The whole configuration.
-        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct Settings {
+            $( $(#[doc = $top_doc])* pub $top: $Top, )*
             $( $(#[doc = $section_doc])* pub $section: $Section, )*
+            /// Who is told of which events, in the order of the files. No two have the same name.
+            pub notify: Vec<Rule>,
+        }
+
+        impl Default for Settings {
+            fn default() -> Self {
+                Self { $( $top: $top_default, )* $( $section: $Section::default(), )* notify: Vec::new() }
+            }
         }
 
         $(
@@ -193,7 +270,23 @@ macro_rules! settings {
             }
         )*
 
-        /// All settings, in the order of the file.
+        /// The settings above all sections.
+        pub(crate) static TOP: &[Key<Settings>] = &[$(
+            Key {
+                name: stringify!($top),
+                path: stringify!($top),
+                doc: &[$($top_doc),*],
+                #[cfg(test)]
+                allowed: || $top_kind.allowed(),
+                set: |settings, given| {
+                    settings.$top = $top_kind.read(given)?;
+                    Ok(())
+                },
+                get: |settings| $top_kind.write(&settings.$top),
+            },
+        )*];
+
+        /// All others, in the order of the file.
         pub(crate) static SECTIONS: &[Section] = &[$(
             Section {
                 name: stringify!($section),
@@ -221,12 +314,15 @@ use settings;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::notify;
 
     #[test]
     fn explanations_end_in_what_is_allowed() {
-        for key in SECTIONS.iter().flat_map(|section| section.keys) {
-            let allowed = format!(" Allowed: {}.", (key.allowed)());
-            assert_eq!(key.doc.last().copied(), Some(allowed.as_str()), "{}", key.path);
+        let of_settings = keys().map(|key| (key.path, key.doc, key.allowed));
+        let of_rules = notify::KEYS.iter().map(|known| (known.key.path, known.key.doc, known.key.allowed));
+        for (path, doc, allowed) in of_settings.chain(of_rules) {
+            let allowed = format!(" Allowed: {}.", allowed());
+            assert_eq!(doc.last().copied(), Some(allowed.as_str()), "{path}");
         }
     }
 }

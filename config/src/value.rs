@@ -18,6 +18,8 @@ use crate::error::quote;
 pub enum Value {
     /// `true` or `false`.
     Flag(bool),
+    /// A whole number.
+    Number(u32),
     /// A text, a duration among them.
     Text(String),
     /// A list of texts.
@@ -30,6 +32,7 @@ impl Display for Value {
         let quoted = |text: &String| TomlStringBuilder::new(text).as_basic().to_toml_value();
         match self {
             Self::Flag(flag) => flag.fmt(f),
+            Self::Number(number) => number.fmt(f),
             Self::Text(text) => f.write_str(&quoted(text)),
             Self::List(list) => write!(f, "[{}]", list.iter().map(quoted).collect::<Vec<_>>().join(", ")),
         }
@@ -89,6 +92,32 @@ impl Kind for Flag {
 
     fn write(&self, value: &bool) -> Value {
         Value::Flag(*value)
+    }
+}
+
+/// A whole number within bounds, both included.
+pub(crate) struct Number {
+    pub(crate) min: u32,
+    pub(crate) max: u32,
+}
+
+impl Kind for Number {
+    type Type = u32;
+
+    fn allowed(&self) -> String {
+        format!("a whole number from {} to {}", self.min, self.max)
+    }
+
+    fn read(&self, given: &Given<'_>) -> Result<u32, Fault> {
+        let number = given.get_ref().as_integer().ok_or_else(|| self.wrong_type(given))?;
+        u32::from_str_radix(number.as_str(), number.radix())
+            .ok()
+            .filter(|number| (self.min..=self.max).contains(number))
+            .ok_or_else(|| self.fault(given, format_args!("{number} is out of bounds")))
+    }
+
+    fn write(&self, value: &u32) -> Value {
+        Value::Number(*value)
     }
 }
 

@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     accounts, authenticator, authenticators, completions, config, doctor, end_sessions, events, expire, lock,
-    lockdown, restore, sessions, status, unlock,
+    lockdown, metrics, monitor, notify, restore, sessions, status, unlock,
 };
 
 /// Lock compromised accounts down and keep them out.
@@ -77,6 +77,12 @@ pub enum Command {
     Authenticator(authenticator::Args),
     #[allow(missing_docs)]
     Events(events::Args),
+    #[allow(missing_docs)]
+    Monitor(monitor::Args),
+    #[allow(missing_docs)]
+    Notify(notify::Args),
+    #[allow(missing_docs)]
+    Metrics(metrics::Args),
     #[allow(missing_docs)]
     Config(config::Args),
     #[allow(missing_docs)]

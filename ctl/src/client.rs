@@ -9,11 +9,13 @@ use futures_util::{Stream, StreamExt, future};
 use lockdown_dbus_api::{
     Error, ManagerProxy,
     options::{
-        AccountFilter, EndSessions, EventFilter, Lock, LockAuthenticator, Lockdown, LockdownSelf, Restore,
-        SessionFilter, Unlock, UnlockAuthenticator,
+        AccountFilter, EndSessions, EventFilter, Lock, LockAuthenticator, Lockdown, LockdownSelf,
+        NotificationFilter, Restore, RetryNotifications, SessionFilter, Unlock, UnlockAuthenticator,
+        VerifyEvents,
     },
     views::{
-        Account, Authenticator, Drift, Event, LockdownPreview, LockdownResult, Progress, Restored, Session,
+        Account, Authenticator, Drift, Event, LockdownPreview, LockdownResult, Metrics, Notification,
+        NotificationTest, Progress, Restored, Session, Verification,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -21,7 +23,7 @@ use zbus::{
     DynamicTuple, DynamicType, MatchRule, MessageStream, Type, connection, fdo,
     message::Type as MessageType,
     names::BusName,
-    proxy::{CacheProperties, MethodFlags},
+    proxy::{CacheProperties, MethodFlags, SignalStream},
 };
 
 use crate::{
@@ -292,6 +294,15 @@ impl Client {
         self.call("ListEvents", (filter,)).await
     }
 
+    /// `VerifyEvents`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn verify_events(&self, options: &VerifyEvents) -> Result<Verification, Failure> {
+        self.call("VerifyEvents", (options,)).await
+    }
+
     /// `CheckRecords`.
     ///
     /// # Errors
@@ -299,6 +310,42 @@ impl Client {
     /// As [`Self::lock_account`].
     pub async fn check_records(&self) -> Result<Vec<Drift>, Failure> {
         self.call("CheckRecords", ()).await
+    }
+
+    /// `TestNotification`; an empty name is all rules.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn test_notification(&self, rule: &str) -> Result<Vec<NotificationTest>, Failure> {
+        self.call("TestNotification", (rule,)).await
+    }
+
+    /// `ListNotifications`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn notifications(&self, filter: &NotificationFilter) -> Result<Vec<Notification>, Failure> {
+        self.call("ListNotifications", (filter,)).await
+    }
+
+    /// `RetryNotifications`; how many messages that are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn retry_notifications(&self, options: &RetryNotifications) -> Result<u32, Failure> {
+        self.call("RetryNotifications", (options,)).await
+    }
+
+    /// `GetMetrics`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn metrics(&self) -> Result<Metrics, Failure> {
+        self.call("GetMetrics", ()).await
     }
 
     /// The property `Version`.
@@ -353,6 +400,19 @@ impl Client {
         Ok(messages.filter_map(|message| {
             future::ready(message.ok().and_then(|message| message.body().deserialize().ok()))
         }))
+    }
+
+    /// Every signal that lockdownd sends from now on, also after it was restarted.
+    ///
+    /// Only what lockdownd itself sends: everybody on the bus can send a signal of these names to this connection.
+    ///
+    /// # Errors
+    ///
+    /// The daemon cannot be reached.
+    pub async fn announcements(&self) -> Result<SignalStream<'static>, Failure> {
+        // Starts it if it does not run.
+        self.version().await?;
+        within(SILENCE, self.proxy.inner().receive_all_signals()).await
     }
 
     /// Every signal of the interface, from now on.

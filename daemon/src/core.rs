@@ -2,21 +2,23 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock, Weak},
     time::Duration,
 };
 
-use tokio::sync::{Mutex, MutexGuard, OwnedMutexGuard, mpsc};
+use tokio::sync::{Mutex, MutexGuard, Notify, OwnedMutexGuard, mpsc};
 use zbus::Connection;
 
 use lockdown_config::Settings;
 use lockdown_dbus_api::Error;
+use lockdown_delivery::RELAY_SOCKET;
 use lockdown_enforcement::DenyDirectory;
 
 use crate::{
     announcement::Announcement,
-    host::{login_defs, nss::Nss, nss::NssError},
+    domain::{lock::Time, notify::Rules, refusals::Refusals},
+    host::{clock, login_defs, nss::Nss, nss::NssError},
     store::{Store, StoreError, lockdowns::LockdownId},
 };
 
@@ -31,6 +33,16 @@ pub struct Core {
     pub bus: Connection,
     /// The kernel's name for this boot.
     pub boot_id: String,
+    /// Calls that were refused of late.
+    pub refusals: std::sync::Mutex<Refusals>,
+    /// Held while the audit trail is verified.
+    pub verifying: Mutex<()>,
+    /// How long events are kept was configured anew.
+    pub keep_changed: Notify,
+    /// Where the relay listens.
+    pub relay_socket: PathBuf,
+    /// Since when the daemon runs.
+    pub started: Time,
     settings: RwLock<Arc<Settings>>,
     nss: Nss,
     nss_for_others: Nss,
@@ -71,12 +83,18 @@ impl Core {
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned();
         let nss = Nss::new(settings.nss.timeout);
         let nss_for_others = Nss::new(settings.nss.timeout);
+        store.notify_by(Arc::new(Rules::of(&settings)));
         let settings = RwLock::new(Arc::new(settings));
         let core = Self {
             store,
             directory,
             bus,
             boot_id,
+            refusals: std::sync::Mutex::default(),
+            verifying: Mutex::default(),
+            keep_changed: Notify::new(),
+            relay_socket: RELAY_SOCKET.into(),
+            started: clock::now(),
             settings,
             nss,
             nss_for_others,
@@ -96,7 +114,15 @@ impl Core {
 
     /// Takes a new configuration.
     pub fn configure(&self, settings: Settings) {
-        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        self.store.notify_by(Arc::new(Rules::of(&settings)));
+        let keep = settings.events.keep;
+        let mut running = self.settings.write().unwrap_or_else(PoisonError::into_inner);
+        let keep_changed = keep != running.events.keep;
+        *running = Arc::new(settings);
+        drop(running);
+        if keep_changed {
+            self.keep_changed.notify_one();
+        }
         self.announce(Announcement::Reconfigured);
     }
 

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use lockdownd::{logging, service};
+use lockdownd::{logging, report, service};
 
 /// sysexits.h: what is wrong lasts until somebody mends it; the unit does not restart on it.
 const EX_CONFIG: u8 = 78;
@@ -25,6 +25,9 @@ fn main() -> ExitCode {
 
 fn run() -> ExitCode {
     logging::start();
+    if let Err(error) = report::start() {
+        tracing::error!("the journal is not told of events: {error}");
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -34,6 +37,7 @@ fn run() -> ExitCode {
     };
     let result = runtime.block_on(service::run());
     runtime.shutdown_timeout(service::SHUTDOWN_PATIENCE);
+    report::finish(service::SHUTDOWN_PATIENCE);
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

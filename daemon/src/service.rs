@@ -25,7 +25,7 @@ use crate::{
         clock::{self, Alarm},
     },
     login_socket,
-    operations::{join, lockdown, reconcile::reconcile, settle, standing_watch},
+    operations::{configure, join, lockdown, notify, reconcile::reconcile, settle, standing_watch, trail},
     store::{Store, StoreError},
 };
 
@@ -61,7 +61,7 @@ impl ServiceError {
 /// # Errors
 /// [`ServiceError`]
 pub async fn run() -> Result<(), ServiceError> {
-    let settings = Settings::load(&Paths::default())?.settings;
+    let loaded = Settings::load(&Paths::default())?;
     let directory = DenyDirectory::new(DENY_DIRECTORY);
     let store = Store::open(&PathBuf::from(DATABASE), directory.clone())?;
     cgroup::thaw_all();
@@ -70,8 +70,10 @@ pub async fn run() -> Result<(), ServiceError> {
         tracing::info!("{leftovers} deny records that were being written when lockdownd ended were removed");
     }
     let bus = Connection::system().await?;
-    let (core, queue) = Core::new(store, directory, bus.clone(), settings)?;
+    let (core, queue) = Core::new(store, directory, bus.clone(), loaded.settings.clone())?;
     let core = Arc::new(core);
+    trail::tell_head(&core).await?;
+    configure::note(&core, &loaded, false).await?;
     reconcile(&core).await?;
 
     let mut tasks = start(&core, queue).await?;
@@ -97,6 +99,9 @@ pub async fn run() -> Result<(), ServiceError> {
         }
     }
     tell_systemd(&[NotifyState::Stopping]);
+    if let Err(error) = trail::tell_head(&core).await {
+        tracing::warn!("the journal cannot be told where the audit trail ends: {error}");
+    }
     if let Err(error) = core.store.checkpoint().await {
         tracing::warn!("the write-ahead log of the database stays: {error}");
     }
@@ -109,7 +114,7 @@ async fn start(
 ) -> Result<JoinSet<Result<(), ServiceError>>, ServiceError> {
     core.bus.object_server().at(OBJECT_PATH, Manager::new(Arc::clone(core))).await?;
     let socket = login_socket::socket()?;
-    let alarm = Alarm::new()?;
+    let (alarm, dispatch_alarm) = (Alarm::new()?, Alarm::new()?);
     let mut tasks = JoinSet::new();
     let bus = core.bus.clone();
     tasks.spawn(async move {
@@ -129,6 +134,16 @@ async fn start(
     tasks.spawn(async move { Ok(standing_watch::follow_systemd(parts).await?) });
     let parts = Arc::clone(core);
     tasks.spawn(async move { reconcile_forever(&parts).await });
+    let parts = Arc::clone(core);
+    tasks.spawn(async move {
+        trail::tend(&parts).await;
+        Ok(())
+    });
+    let parts = Arc::clone(core);
+    tasks.spawn(async move {
+        notify::dispatch::dispatch_forever(parts, dispatch_alarm).await;
+        Ok(())
+    });
     lockdown::finish::take_up(core).await?;
     Ok(tasks)
 }
@@ -151,15 +166,18 @@ async fn reload(core: &Core) {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
         tell_systemd(&[NotifyState::Reloading, now]);
     }
-    let mut event = Event::new(clock::now(), Action::ConfigReload, "");
-    match Settings::load(&Paths::default()) {
-        Ok(loaded) => core.configure(loaded.settings),
+    let recorded: Result<(), StoreError> = match Settings::load(&Paths::default()) {
+        Ok(loaded) => {
+            core.configure(loaded.settings.clone());
+            configure::note(core, &loaded, true).await
+        }
         Err(error) => {
             tracing::error!("the configuration stays as it was: {error}");
+            let mut event = Event::new(clock::now(), Action::ConfigReload, "");
             event.outcome = Outcome::Failed(error.to_string());
+            core.store.write(move |change| change.record(event)).await
         }
-    }
-    let recorded: Result<(), StoreError> = core.store.write(move |change| change.record(event)).await;
+    };
     if let Err(error) = recorded {
         tracing::error!("the reload could not be recorded: {error}");
     }

@@ -95,6 +95,45 @@ async fn refusals_have_their_names() {
     assert!(matches!(&error, Error::NoSuchSession(_)), "{error:?}");
 }
 
+#[tokio::test]
+async fn the_trail_is_listed_and_verified() {
+    let bus = Bus::start();
+    let core = bus.serve(Settings::default()).await;
+    let client = bus.connect().await;
+    let manager = ManagerProxy::new(&client).await.unwrap();
+    // Each of these is refused, which is an event.
+    for name in ["root", "nobody"] {
+        manager.lock_account(name, &options::Lock::default()).await.unwrap_err();
+    }
+    let by_me = options::EventFilter {
+        caller: Some(format!("uid:{}", nix::unistd::geteuid())),
+        actions: Some(vec!["lock".into(), "unlock".into()]),
+        severity: Some("warning".into()),
+        ..options::EventFilter::default()
+    };
+    let events = manager.list_events(&by_me).await.unwrap();
+    let of: Vec<_> = events.iter().map(|event| (event.user.as_str(), event.outcome.as_str())).collect();
+    assert_eq!(of, [("root", "refused"), ("nobody", "refused")]);
+    let unknown = options::EventFilter { action: Some("lokc".into()), ..options::EventFilter::default() };
+    let error = manager.list_events(&unknown).await.unwrap_err();
+    assert!(matches!(&error, Error::InvalidArgument(text) if text.contains("known are lock, ")), "{error:?}");
+
+    let found = manager.verify_events(&options::VerifyEvents::default()).await.unwrap();
+    assert!(found.ok, "{found:?}");
+    assert_eq!((found.checked, found.first, found.last, found.head.len()), (2, 1, 2, 64));
+    // Somebody goes round the triggers.
+    let removed = core.store.write(|change| {
+        change
+            .connection()
+            .execute_batch("DROP TRIGGER events_are_not_removed; DELETE FROM events WHERE id = 1;")?;
+        Ok::<_, lockdownd::store::StoreError>(())
+    });
+    removed.await.unwrap();
+    let found = manager.verify_events(&options::VerifyEvents::default()).await.unwrap();
+    assert!(!found.ok);
+    assert_eq!(found.problems.iter().map(|problem| problem.id).collect::<Vec<_>>(), [0, 1]);
+}
+
 /// A fingerprint reader with fprintd's interface.
 struct Reader;
 

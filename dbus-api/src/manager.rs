@@ -5,7 +5,7 @@ use crate::{
     options::{self, AccountFilter, EventFilter, SessionFilter},
     views::{
         Account, Authenticator, AuthenticatorNotice, Drift, Event, ExpiryNotice, LockNotice, LockdownPreview,
-        LockdownResult, Progress, Restored, Session,
+        LockdownResult, Metrics, Notification, NotificationTest, Progress, Restored, Session, Verification,
     },
 };
 
@@ -77,8 +77,23 @@ pub trait Manager {
     /// The audit trail, oldest first.
     fn list_events(&self, filter: &EventFilter) -> Result<Vec<Event>, Error>;
 
+    /// Goes through the chain of the audit trail, and compares it with what the journal knows of it.
+    fn verify_events(&self, options: &options::VerifyEvents) -> Result<Verification, Error>;
+
     /// Compares every deny record with the store, changes nothing; empty = they agree.
     fn check_records(&self) -> Result<Vec<Drift>, Error>;
+
+    /// Sends a test by one rule of the configuration, or with an empty name by all.
+    fn test_notification(&self, rule: &str) -> Result<Vec<NotificationTest>, Error>;
+
+    /// The messages that have not arrived, oldest first.
+    fn list_notifications(&self, filter: &options::NotificationFilter) -> Result<Vec<Notification>, Error>;
+
+    /// Has messages sent again at once; returns how many.
+    fn retry_notifications(&self, options: &options::RetryNotifications) -> Result<u32, Error>;
+
+    /// What the daemon counts and measures.
+    fn get_metrics(&self) -> Result<Metrics, Error>;
 
     /// A lock was placed or updated.
     #[zbus(signal)]

@@ -151,16 +151,61 @@ pub struct EventFilter {
     pub user: Option<String>,
     /// Only events with this action.
     pub action: Option<String>,
+    /// Only events with one of these actions.
+    pub actions: Option<Vec<String>>,
+    /// Only events of at least this severity: `info`, `notice`, `warning`, `critical`.
+    pub severity: Option<String>,
+    /// Only events about locks of this owner.
+    pub owner: Option<String>,
+    /// Only what this account has asked for (name as in the event, or `uid:1000`).
+    pub caller: Option<String>,
     /// Only events at or after this time, Unix seconds.
     pub since: Option<i64>,
-    /// Only events with a greater id: where a follower left off.
+    /// Only events at or before this time, Unix seconds.
+    pub until: Option<i64>,
+    /// Only events that a listing has before this one: its id, where the last page began.
+    pub before: Option<i64>,
+    /// Only events with a greater id: where a follower left off. With it, events come in the order of their ids.
     pub after: Option<i64>,
-    /// The newest this many of those that match; absent = 1000, at most 10000.
+    /// Which of those that match, if they are more than `limit`: the `newest` (also if absent) or the `oldest`.
+    pub order: Option<String>,
+    /// This many of those that match; absent = 1000, at most 10000.
     pub limit: Option<u32>,
+}
+
+/// Options of `VerifyEvents`.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct VerifyEvents {
+    /// Only from the first event on that is not older, Unix seconds; absent = from the beginning.
+    pub since: Option<i64>,
+}
+
+/// Filter of `ListNotifications`. Messages come oldest first.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct NotificationFilter {
+    /// Only messages that could not be delivered, or only those that wait or are being sent.
+    pub dead: Option<bool>,
+    /// Only messages of this rule.
+    pub rule: Option<String>,
+    /// At most this many; absent = 1000, at most 10000.
+    pub limit: Option<u32>,
+}
+
+/// Options of `RetryNotifications`.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct RetryNotifications {
+    /// The messages to send again; absent = all that could not be delivered.
+    pub ids: Option<Vec<String>>,
 }
 
 /// Longest reason or message, in bytes.
 pub const MAX_TEXT: usize = 1024;
+
+/// Most texts in a list.
+pub const MAX_TEXTS: usize = 64;
 
 /// Takes the keys out of a dictionary one by one, then refuses what is left.
 struct Reader {
@@ -192,6 +237,18 @@ impl Reader {
                 "option `{key}` has {} bytes: at most {MAX_TEXT} are kept",
                 text.len()
             ))),
+            other => Ok(other),
+        }
+    }
+
+    fn texts(&mut self, key: &'static str) -> Result<Option<Vec<String>>, Error> {
+        let texts: Option<Vec<String>> = self.take(key, "as")?;
+        match texts {
+            Some(texts) if texts.len() > MAX_TEXTS || texts.iter().any(|text| text.len() > MAX_TEXT) => {
+                Err(Error::InvalidArgument(format!(
+                    "option `{key}` is too long: at most {MAX_TEXTS} of at most {MAX_TEXT} bytes"
+                )))
+            }
             other => Ok(other),
         }
     }
@@ -231,6 +288,7 @@ macro_rules! read_strictly {
     (@seconds $reader:ident $key:expr) => { $reader.take($key, "t") };
     (@number $reader:ident $key:expr) => { $reader.take($key, "u") };
     (@time $reader:ident $key:expr) => { $reader.take($key, "x") };
+    (@texts $reader:ident $key:expr) => { $reader.texts($key) };
 }
 
 read_strictly!(Lock { reason: text, message: text, duration: seconds, end_sessions: boolean, owner: text });
@@ -266,7 +324,23 @@ read_strictly!(Restore {
     password: text,
     tokens: boolean,
 });
-read_strictly!(EventFilter { user: text, action: text, since: time, after: time, limit: number });
+read_strictly!(EventFilter {
+    user: text,
+    action: text,
+    actions: texts,
+    severity: text,
+    owner: text,
+    caller: text,
+    since: time,
+    until: time,
+    before: time,
+    after: time,
+    order: text,
+    limit: number,
+});
+read_strictly!(VerifyEvents { since: time });
+read_strictly!(NotificationFilter { dead: boolean, rule: text, limit: number });
+read_strictly!(RetryNotifications { ids: texts });
 
 #[cfg(test)]
 mod tests {

@@ -330,6 +330,112 @@ pub struct Event {
     pub input: HashMap<String, String>,
 }
 
+/// What `VerifyEvents` found.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct Verification {
+    /// The trail is whole.
+    pub ok: bool,
+    /// Number of events that were looked at.
+    pub checked: u64,
+    /// The first of them; 0 if there is none.
+    pub first: i64,
+    /// The last event; 0 if there never was one.
+    pub last: i64,
+    /// Its hash, in hexadecimal.
+    pub head: String,
+    /// Number of events of which the journal had the hash.
+    pub compared: u64,
+    /// What is wrong, in the order of the events; at most a hundred.
+    pub problems: Vec<EventProblem>,
+    /// Number of problems beyond those.
+    pub more: u64,
+    /// What limits this verification, in words; absent if nothing does.
+    pub note: Option<String>,
+}
+
+/// Something that somebody has done to the audit trail.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct EventProblem {
+    /// The event; 0 if it is about none.
+    pub id: i64,
+    /// What is wrong, in words, with `event` and its id before them; a sentence of its own if it is about none.
+    pub problem: String,
+}
+
+/// A message that is on its way to somebody, or could not be delivered.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct Notification {
+    /// What it is called to its receiver, too: `msg_…`.
+    pub id: String,
+    /// The rule of the configuration that it is sent by.
+    pub rule: String,
+    /// `email`, `webhook`, `alertmanager`, `exec`, `wall`.
+    pub transport: String,
+    /// `info`, `notice`, `warning`, `critical`.
+    pub severity: String,
+    /// Action of its events.
+    pub action: String,
+    /// Account that the first of its events is about; may be empty.
+    pub user: String,
+    /// `queued`, `sending`, or `dead`: it could not be delivered.
+    pub state: String,
+    /// Unix seconds.
+    pub created: i64,
+    /// When it is tried next, Unix seconds; 0 = not any more.
+    pub next_attempt: i64,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// What the last attempt failed with; may be empty.
+    pub error: String,
+    /// Events that it stands for.
+    pub total: u32,
+}
+
+/// What became of the test of one rule.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct NotificationTest {
+    /// The rule.
+    pub rule: String,
+    /// `email`, `webhook`, `alertmanager`, `exec`, `wall`.
+    pub transport: String,
+    /// It was delivered, as far as that can be told from here.
+    pub success: bool,
+    /// What failed, and what to do about it; absent on success.
+    pub error: Option<String>,
+}
+
+/// What the daemon counts and measures. Counts begin with its start.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct Metrics {
+    /// When the daemon started, Unix seconds.
+    pub started: i64,
+    /// Accounts that are locked now.
+    pub locked_accounts: u32,
+    /// Locks in force, by owner; `config` and `fleet` each stand for all of theirs.
+    pub locks: HashMap<String, u32>,
+    /// Open sessions.
+    pub sessions: u32,
+    /// Events, by action.
+    pub events: HashMap<String, u64>,
+    /// Sweeps: how often everything that an account runs was ended.
+    pub sweeps: u64,
+    /// How long all of them took together, in seconds.
+    pub sweep_seconds: f64,
+    /// How long the longest took, in seconds.
+    pub sweep_seconds_max: f64,
+    /// Processes that they ended.
+    pub sweep_processes: u64,
+    /// Messages in the outbox, by state: `queued`, `sending`, `dead`.
+    pub outbox: HashMap<String, u32>,
+    /// Attempts to deliver a message, by what became of them: `delivered`, `retried`, `failed`.
+    pub deliveries: HashMap<String, u64>,
+}
+
 /// A disagreement between the store and a deny record, found by `CheckRecords`.
 #[derive(Clone, Debug, Default, PartialEq, SerializeDict, DeserializeDict, Type)]
 #[zbus(signature = "a{sv}")]

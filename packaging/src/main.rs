@@ -5,6 +5,7 @@
 //! lockdown.toml(5) from the configuration's own list ([`settings_page`]), the rest is written by hand in `man/`.
 
 mod command_line;
+mod messages;
 mod roff;
 mod settings_page;
 
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
 fn write_all(directory: &Path) -> io::Result<()> {
     command_line::write_pages(&directory.join("man/man1"))?;
     write_page(&directory.join("man/man5"), "lockdown.toml.5", &settings_page::fill(LOCKDOWN_TOML))?;
-    write_page(&directory.join("man/man8"), "lockdownd.8", LOCKDOWND)?;
+    write_page(&directory.join("man/man8"), "lockdownd.8", &messages::fill(LOCKDOWND))?;
     write_page(&directory.join("man/man8"), "pam_lockdown.8", PAM_LOCKDOWN)?;
     command_line::write_completions(&directory.join("completions"))
 }

@@ -15,17 +15,18 @@ pub fn fill(page: &str) -> String {
 /// The sections and keys of `default_file` in man(7) macros.
 ///
 /// The file is paragraphs: first what it is about, then for each section and each key its explanation in comments,
-/// closed by the line `[section]` or `#key = value`.
+/// closed by the line `[section]` or `#key = value`; examples of rules are indented.
 fn settings(default_file: &str) -> String {
     let mut roff = String::new();
     for paragraph in default_file.split("\n\n").skip(1) {
         let lines: Vec<&str> = paragraph.lines().collect();
         let Some((last, explanation)) = lines.split_last() else { continue };
+        let last = last.trim_start_matches('#').trim_start();
         // Writing to a String cannot fail.
         let _ = if last.starts_with('[') {
             writeln!(roff, ".SS {}", escape(last))
         } else {
-            writeln!(roff, ".TP\n.B {}", escape(last.trim_start_matches('#')))
+            writeln!(roff, ".TP\n.B {}", escape(last))
         };
         for line in explanation {
             let line = line.trim_start_matches('#').trim_start();
@@ -47,13 +48,18 @@ mod tests {
     fn every_setting_is_on_the_page() {
         let page = fill(crate::LOCKDOWN_TOML);
         for entry in lockdown_config::Loaded::default().entries() {
-            let (section, key) = entry.key.split_once('.').unwrap();
-            let heading = format!("{}\n", escape(&format!("[{section}]")));
+            let (heading, key) = match entry.key.split_once('.') {
+                Some((section, key)) => (format!("{}\n", escape(&format!("[{section}]"))), key),
+                // Above all sections.
+                None => (".TH".to_owned(), entry.key.as_ref()),
+            };
             let text = page.split("\n.SS ").find(|text| text.starts_with(&heading));
             let line = format!("\n.TP\n.B {}\n", escape(&format!("{key} = {}", entry.value)));
             assert!(text.is_some_and(|text| text.contains(&line)), "{} is not on the page", entry.key);
         }
         assert!(!page.contains(PLACE));
+        let rules = page.split("\n.SS ").find(|text| text.starts_with("[[notify]]\n")).unwrap();
+        assert!(rules.contains("\n.TP\n.B name = "), "{rules}");
     }
 
     #[test]

@@ -160,7 +160,7 @@ on_each_release!(
         columns(&["status"], "Locked 1 account", "bob 1001 locked in 1 h");
         columns(&["status", "bob"], "Locks", "Reason stolen laptop");
         columns(&["accounts", "--locked"], "USER UID STATE UNTIL EXPIRES SESSIONS", "bob 1001 locked in 1 h");
-        columns(&["events"], "TIME ACTION USER BY OUTCOME DETAILS", "20");
+        columns(&["events"], "ID TIME ACTION USER BY OUTCOME DETAILS", "1 20");
         columns(
             &["sessions"],
             "SESSION USER SERVICE TTY FROM PID STARTED AUTHENTICATOR",

@@ -150,7 +150,8 @@ on_each_release!(bare
 
 on_each_release!(
     fn units_are_correct_and_sandboxed(host: &Host) {
-        let units = ["lockdownd.service", "lockdownd.socket"];
+        let units =
+            ["lockdownd.service", "lockdownd.socket", "lockdown-metrics.service", "lockdown-metrics.timer"];
         host.run(&[&["systemd-analyze", "verify", "--man=no"], &units[..]].concat()).ok();
         // Tenths of the exposure level.
         host.run(&["systemd-analyze", "security", "--no-pager", "--threshold=30", "lockdownd.service"]).ok();

@@ -1,5 +1,7 @@
 //! `lockdownctl events`
 
+mod verify;
+
 use std::{io::Write, time::Duration};
 
 use futures_util::StreamExt;
@@ -30,25 +32,52 @@ const MOST: u32 = 10_000;
 
 /// Show the audit trail
 ///
-/// Lists what lockdown did, refused and failed to do, oldest first, the newest 1000 if --limit does not say otherwise.
-#[derive(clap::Args, Debug, PartialEq)]
+/// Lists what lockdown did, refused and failed to do, oldest first, the newest 1000 if --limit does not say otherwise. What is
+/// asked for combines: only events of which all of it holds.
+#[derive(clap::Args, Debug, Default, PartialEq)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_long_help = "\
 Examples:
   lockdownctl events --user alice --since 2d
-  lockdownctl events --action lock --since '2026-12-01 14:00'
+  lockdownctl events --action lock --action unlock --since '2026-12-01 14:00' --until 1h
+  lockdownctl events --caller carol --severity warning
+  lockdownctl events --limit 100 --before 4711
   lockdownctl events --follow --json | jq -c 'select(.outcome != \"success\")'")]
 pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// Only events about this account, by its login name
     #[arg(long, value_name = "USER", value_parser = target::user)]
     user: Option<String>,
 
-    /// Only events with this action, such as lock or unlock
+    /// Only events with this action, such as lock or unlock; given again, also with that one
     #[arg(long, value_name = "ACTION")]
-    action: Option<String>,
+    action: Vec<String>,
+
+    /// Only events of at least this severity
+    #[arg(long, value_name = "SEVERITY", value_parser = ["info", "notice", "warning", "critical"])]
+    severity: Option<String>,
+
+    /// Only events about locks of this owner, such as operator, lockdown or attack-protection
+    #[arg(long, value_name = "OWNER")]
+    owner: Option<String>,
+
+    /// Only what this account asked for: a login name, or uid:1000
+    #[arg(long, value_name = "USER", value_parser = target::user)]
+    caller: Option<String>,
 
     /// Only events since then: a time such as '2026-12-01 14:00', or how long ago, such as 1h
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
+
+    /// Only events until then: a time, or how long ago
+    #[arg(long, value_name = "TIME", conflicts_with = "follow")]
+    until: Option<String>,
+
+    /// Only events that come before the one with this number: the page before
+    #[arg(long, value_name = "ID", conflicts_with = "follow", value_parser = clap::value_parser!(i64).range(1..))]
+    before: Option<i64>,
 
     /// Go on with new events as they come, until interrupted
     ///
@@ -62,23 +91,45 @@ pub struct Args {
     limit: Option<u32>,
 }
 
+#[derive(clap::Subcommand, Debug, PartialEq)]
+enum Command {
+    Verify(verify::Args),
+}
+
 impl Args {
     fn filter(&self, now: &Zoned) -> Result<EventFilter, Failure> {
-        let since = self.since.as_ref().map(|text| {
-            moment::since(text, now)
-                .map(|since| since.as_second())
-                .map_err(|error| Failure::Usage(format!("--since {text}: {error}")))
-        });
-        let since = since.transpose()?;
+        let since = moment_of("--since", self.since.as_deref(), now)?;
         let last_few = (self.follow && since.is_none()).then_some(BEFORE_FOLLOWING);
+        let (action, actions) = match self.action.as_slice() {
+            [] => (None, None),
+            [action] => (Some(action.clone()), None),
+            actions => (None, Some(actions.to_vec())),
+        };
         Ok(EventFilter {
             user: self.user.clone(),
-            action: self.action.clone(),
+            action,
+            actions,
+            severity: self.severity.clone(),
+            owner: self.owner.clone(),
+            caller: self.caller.clone(),
             since,
+            until: moment_of("--until", self.until.as_deref(), now)?,
+            before: self.before,
             after: None,
+            order: None,
             limit: self.limit.or(last_few),
         })
     }
+}
+
+/// The time that an option names, Unix seconds.
+fn moment_of(option: &str, text: Option<&str>, now: &Zoned) -> Result<Option<i64>, Failure> {
+    let read = |text: &str| {
+        moment::since(text, now)
+            .map(|moment| moment.as_second())
+            .map_err(|error| Failure::Usage(format!("{option} {text}: {error}")))
+    };
+    text.map(read).transpose()
 }
 
 /// Runs it. A follower returns only with an error.
@@ -87,6 +138,9 @@ impl Args {
 ///
 /// The daemon does not say, or nobody reads what is printed any more.
 pub async fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
+    if let Some(Command::Verify(args)) = &args.command {
+        return verify::run(args, context).await;
+    }
     let filter = args.filter(&context.now)?;
     let client = Client::connect().await?;
     if args.follow {
@@ -111,11 +165,13 @@ async fn follow(client: &Client, mut filter: EventFilter, context: &mut Context)
         let newest = client.events(&EventFilter { limit: Some(1), ..EventFilter::default() }).await?;
         filter.after = newest.last().map(|event| event.id);
     }
+    // From here on by number, from the oldest on: nothing is left out, however much comes at once.
     filter.limit = Some(MOST);
+    filter.order = Some("oldest".to_owned());
     let mut away = false;
     loop {
         for event in &events {
-            filter.after = Some(event.id);
+            filter.after = filter.after.max(Some(event.id));
             let line = if context.json {
                 json::text(&json::object(event)?, true)?
             } else {
@@ -126,6 +182,10 @@ async fn follow(client: &Client, mut filter: EventFilter, context: &mut Context)
             }
         }
         context.flush()?;
+        if events.len() == MOST as usize {
+            events = client.events(&filter).await?;
+            continue;
+        }
         if let Ok(None) = tokio::time::timeout(POLL, signals.next()).await {
             let gone = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
             return Err(zbus::Error::InputOutput(gone.into()).into());
@@ -155,9 +215,10 @@ async fn follow(client: &Client, mut filter: EventFilter, context: &mut Context)
 
 fn table(events: &[Event], show: &Show) -> String {
     let mut table =
-        Table::new(["TIME", "ACTION", "USER", "BY", "OUTCOME", "DETAILS"]).unbroken(&[0, 1, 2, 4]);
+        Table::new(["ID", "TIME", "ACTION", "USER", "BY", "OUTCOME", "DETAILS"]).unbroken(&[0, 1, 2, 3, 5]);
     for event in events {
         table.row([
+            event.id.to_string(),
             time::stamp(event.time, show),
             escape(&event.action),
             or_dash(&event.user),
@@ -221,7 +282,7 @@ mod tests {
     use crate::output::views::tests::{at, show};
 
     fn args() -> Args {
-        Args { user: None, action: None, since: None, follow: false, limit: None }
+        Args::default()
     }
 
     fn events() -> [Event; 3] {

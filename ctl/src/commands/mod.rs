@@ -12,6 +12,9 @@ pub mod events;
 pub mod expire;
 pub mod lock;
 pub mod lockdown;
+pub mod metrics;
+pub mod monitor;
+pub mod notify;
 pub mod restore;
 pub mod sessions;
 pub mod status;
@@ -109,6 +112,9 @@ pub async fn run(command: &Command, context: &mut Context) -> Result<(), Failure
         Command::Authenticators(args) => authenticators::run(args, context).await,
         Command::Authenticator(args) => authenticator::run(args, context).await,
         Command::Events(args) => events::run(args, context).await,
+        Command::Monitor(args) => monitor::run(args, context).await,
+        Command::Notify(args) => notify::run(args, context).await,
+        Command::Metrics(args) => metrics::run(args, context).await,
         Command::Config(args) => config::run(args, context),
         Command::Doctor(args) => doctor::run(args, context).await,
         Command::Completions(args) => completions::run(args, context),

@@ -1,5 +1,7 @@
 //! `lockdownctl status`
 
+use std::collections::HashMap;
+
 use lockdown_dbus_api::{
     options::AccountFilter,
     views::{Account, Session},
@@ -24,8 +26,9 @@ use crate::{
 /// With USER, everything that is known of the account: its state, locks and sessions. With --json, that is the account
 /// with a key "open_sessions", an array of its sessions.
 ///
-/// Without USER, the daemon and the accounts that are locked now. With --json, an object with the keys "version",
-/// "lockdown_enabled", "locked_accounts" (a number) and "accounts" (an array).
+/// Without USER, the daemon, notifications that have not arrived, and the accounts that are locked now. With --json, an object
+/// with the keys "version", "lockdown_enabled", "locked_accounts" (a number), "notifications" (numbers by state: "queued",
+/// "sending", "dead") and "accounts" (an array).
 #[derive(clap::Args, Debug, PartialEq)]
 #[command(after_long_help = "\
 Examples:
@@ -74,6 +77,7 @@ async fn of_host(client: &Client, context: &mut Context) -> Result<(), Failure> 
         accounts: client
             .accounts(&AccountFilter { locked: Some(true), system: Some(true), ..AccountFilter::default() })
             .await?,
+        notifications: client.metrics().await?.outbox,
     };
     context.answer(
         || {
@@ -81,6 +85,7 @@ async fn of_host(client: &Client, context: &mut Context) -> Result<(), Failure> 
                 "version": host.version,
                 "lockdown_enabled": host.lockdown_enabled,
                 "locked_accounts": host.locked_accounts,
+                "notifications": host.notifications,
                 "accounts": json::array(&host.accounts)?,
             }))
         },
@@ -93,20 +98,29 @@ struct Host {
     lockdown_enabled: bool,
     locked_accounts: u32,
     accounts: Vec<Account>,
+    /// By state.
+    notifications: HashMap<String, u32>,
 }
 
 fn host_text(host: &Host, show: &Show) -> String {
-    let mut text = views::property_list(
-        vec![
-            ("Daemon", format!("lockdownd {}", escape(&host.version))),
-            (
-                "Lockdown",
-                if host.lockdown_enabled { "enabled" } else { "disabled in the configuration" }.to_owned(),
-            ),
-            ("Locked", count(host.locked_accounts as usize, "account", "accounts")),
-        ],
-        show,
-    );
+    let mut rows = vec![
+        ("Daemon", format!("lockdownd {}", escape(&host.version))),
+        (
+            "Lockdown",
+            if host.lockdown_enabled { "enabled" } else { "disabled in the configuration" }.to_owned(),
+        ),
+        ("Locked", count(host.locked_accounts as usize, "account", "accounts")),
+    ];
+    let of = |state: &str| host.notifications.get(state).copied().unwrap_or_default();
+    match (of("queued") + of("sending"), of("dead")) {
+        (0, 0) => {}
+        (waiting, 0) => rows.push(("Notifications", format!("{waiting} on the way"))),
+        (waiting, dead) => rows.push((
+            "Notifications",
+            format!("{waiting} on the way, {dead} could not be delivered: `lockdownctl notify queue --dead`"),
+        )),
+    }
+    let mut text = views::property_list(rows, show);
     if !host.accounts.is_empty() {
         text.push('\n');
         text.push_str(&views::accounts(&host.accounts, show));
@@ -208,8 +222,12 @@ mod tests {
             lockdown_enabled: true,
             locked_accounts,
             accounts,
+            notifications: HashMap::new(),
         };
         insta::assert_snapshot!("status-host", host_text(&host(1, vec![alice()]), &show()));
         insta::assert_snapshot!("status-host-quiet", host_text(&host(0, vec![]), &show()));
+        let notifications = [("queued".into(), 2), ("sending".into(), 1), ("dead".into(), 4)].into();
+        let delayed = Host { notifications, ..host(0, vec![]) };
+        insta::assert_snapshot!("status-host-notifications", host_text(&delayed, &show()));
     }
 }

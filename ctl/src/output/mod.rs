@@ -5,6 +5,7 @@ pub mod authenticators;
 pub mod json;
 pub mod lockdown;
 pub mod progress;
+pub mod prometheus;
 pub mod table;
 pub mod text;
 pub mod time;

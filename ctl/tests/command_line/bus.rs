@@ -190,7 +190,7 @@ fn events_and_an_early_end_of_reading() {
         bus.lockdownctl(&["events"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut first = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
-    assert!(first.starts_with("TIME"), "{first}");
+    assert!(first.starts_with("ID"), "{first}");
     let outcome = Outcome::from(child.wait_with_output().unwrap());
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
 

@@ -8,6 +8,8 @@ mod authenticators;
 mod bus;
 mod lockdown;
 mod manager;
+mod notify;
 mod run;
 mod terminal;
+mod trail;
 mod usage;

@@ -14,12 +14,13 @@ use crate::run::{Outcome, lockdownctl};
 use lockdown_dbus_api::{
     Dict, Error,
     options::{
-        AccountFilter, EndSessions, EventFilter, Lock, LockAuthenticator, Lockdown, LockdownSelf, Restore,
-        SessionFilter, Unlock, UnlockAuthenticator,
+        AccountFilter, EndSessions, EventFilter, Lock, LockAuthenticator, Lockdown, LockdownSelf,
+        NotificationFilter, Restore, RetryNotifications, SessionFilter, Unlock, UnlockAuthenticator,
+        VerifyEvents,
     },
     views::{
-        self, Account, Authenticator, Drift, Event, LockNotice, LockdownPreview, LockdownResult, Progress,
-        Restored, Session,
+        self, Account, Authenticator, Drift, Event, LockNotice, LockdownPreview, LockdownResult, Metrics,
+        Notification, NotificationTest, Progress, Restored, Session, Verification,
     },
 };
 use zbus::{
@@ -37,12 +38,17 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// What a lock takes for an account whose name begins with `slow`.
 pub const SLOW: Duration = Duration::from_millis(300);
 
+/// What `ListEvents` returns at most.
+pub const MOST_EVENTS: u32 = 10_000;
+
 /// What the manager was asked, and what it has to say.
 #[derive(Default)]
 pub struct Script {
     pub calls: Vec<String>,
     pub events: Vec<Event>,
+    pub verification: Verification,
     pub drifts: Vec<Drift>,
+    pub notifications: Vec<Notification>,
     pub survivors: Option<Vec<String>>,
     /// `LockdownSelf` sends its completion, but no answer.
     pub mute: bool,
@@ -58,6 +64,17 @@ pub struct Manager {
 impl Manager {
     fn called(&self, call: String) {
         self.script.lock().unwrap().calls.push(call);
+    }
+
+    /// The forger sends to everybody what looks like the daemon's.
+    async fn forge_lock(&self) {
+        let (path, interface) = (lockdown_dbus_api::OBJECT_PATH, lockdown_dbus_api::INTERFACE);
+        let forged = ("FORGED", LockNotice::default());
+        let bus = zbus::fdo::DBusProxy::new(&self.forger).await.unwrap();
+        // A test that ends the bus may be faster, and whoever is named may be gone.
+        for name in bus.list_names().await.unwrap_or_default() {
+            let _ = self.forger.emit_signal(Some(name), path, interface, "AccountLocked", &forged).await;
+        }
     }
 
     /// Tells the caller alone how far it is, and so does the forger.
@@ -171,6 +188,7 @@ impl Manager {
         account.sessions_ended = Some(1);
         account.processes_ended = Some(3);
         account.survivors = self.script.lock().unwrap().survivors.clone();
+        self.forge_lock().await;
         emitter
             .account_locked(user, LockNotice { id: 1, ..LockNotice::default() })
             .await
@@ -338,12 +356,60 @@ impl Manager {
         self.called(format!("ListEvents {}", dictionary(&filter)));
         let filter = EventFilter::try_from(filter)?;
         let events = self.script.lock().unwrap().events.clone();
-        Ok(events.into_iter().filter(|event| event.id > filter.after.unwrap_or(0)).collect())
+        let mut events: Vec<_> =
+            events.into_iter().filter(|event| event.id > filter.after.unwrap_or(0)).collect();
+        let limit = filter.limit.unwrap_or(MOST_EVENTS).min(MOST_EVENTS) as usize;
+        if filter.order.as_deref() == Some("oldest") {
+            events.truncate(limit);
+        } else {
+            events.drain(..events.len().saturating_sub(limit));
+        }
+        Ok(events)
+    }
+
+    async fn verify_events(&self, options: Dict) -> Result<Verification, Error> {
+        self.called(format!("VerifyEvents {}", dictionary(&options)));
+        VerifyEvents::try_from(options)?;
+        Ok(self.script.lock().unwrap().verification.clone())
     }
 
     async fn check_records(&self) -> Result<Vec<Drift>, Error> {
         self.called("CheckRecords".into());
         Ok(self.script.lock().unwrap().drifts.clone())
+    }
+
+    async fn test_notification(&self, rule: &str) -> Result<Vec<NotificationTest>, Error> {
+        self.called(format!("TestNotification {rule:?}"));
+        if rule == "ghost" {
+            return Err(Error::InvalidArgument("no rule is called ghost: there are on-call, audit".into()));
+        }
+        let result = |rule: &str, error: Option<&str>| NotificationTest {
+            rule: rule.into(),
+            transport: "webhook".into(),
+            success: error.is_none(),
+            error: error.map(str::to_owned),
+        };
+        let all = [result("on-call", None), result("audit", Some("hooks.example.org: 404"))];
+        Ok(all.into_iter().filter(|one| rule.is_empty() || one.rule == rule).collect())
+    }
+
+    async fn list_notifications(&self, filter: Dict) -> Result<Vec<Notification>, Error> {
+        self.called(format!("ListNotifications {}", dictionary(&filter)));
+        NotificationFilter::try_from(filter)?;
+        Ok(self.script.lock().unwrap().notifications.clone())
+    }
+
+    async fn retry_notifications(&self, options: Dict) -> Result<u32, Error> {
+        self.called(format!("RetryNotifications {}", dictionary(&options)));
+        let ids = RetryNotifications::try_from(options)?.ids;
+        Ok(ids.map_or(3, |ids| ids.iter().filter(|id| *id != "msg_ghost").count() as u32))
+    }
+
+    async fn get_metrics(&self) -> Result<Metrics, Error> {
+        // Part of several subcommands: not among the calls.
+        let dead = self.script.lock().unwrap().notifications.len() as u32;
+        let outbox = [("queued".into(), 0), ("sending".into(), 0), ("dead".into(), dead)].into();
+        Ok(Metrics { started: THEN, locked_accounts: 1, outbox, ..Metrics::default() })
     }
 
     #[zbus(signal)]

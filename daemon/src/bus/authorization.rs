@@ -19,6 +19,7 @@ enum Action {
     Lockdown,
     LockdownSelf,
     Restore,
+    Notify,
 }
 
 impl fmt::Display for Action {
@@ -31,6 +32,7 @@ impl fmt::Display for Action {
             Self::Lockdown => "org.lockdown1.lockdown",
             Self::LockdownSelf => "org.lockdown1.lockdown-self",
             Self::Restore => "org.lockdown1.restore",
+            Self::Notify => "org.lockdown1.notify",
         })
     }
 }
@@ -52,7 +54,12 @@ const TABLE: &[(&str, Action, bool)] = &[
     ("LockAuthenticator", Action::Lock, false),
     ("UnlockAuthenticator", Action::Unlock, false),
     ("ListEvents", Action::View, true),
+    ("VerifyEvents", Action::View, false),
     ("CheckRecords", Action::View, false),
+    ("TestNotification", Action::Notify, false),
+    ("ListNotifications", Action::View, false),
+    ("RetryNotifications", Action::Notify, false),
+    ("GetMetrics", Action::View, false),
 ];
 
 /// What is decided without asking polkit.
@@ -159,6 +166,13 @@ mod tests {
         assert_eq!(rule("LockAuthenticator", 1000, Some(1000)), Rule::Ask(Action::Lock));
         assert_eq!(rule("ListSessions", 1000, None), Rule::Ask(Action::View));
         assert_eq!(rule("UnlockAccount", 1000, Some(1000)), Rule::Ask(Action::Unlock));
+    }
+
+    #[test]
+    fn a_member_that_changes_something_leaves_an_event_when_it_is_refused() {
+        for (member, action, _) in TABLE {
+            assert_eq!(super::super::refusals::action(member).is_none(), *action == Action::View, "{member}");
+        }
     }
 
     #[test]

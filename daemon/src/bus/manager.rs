@@ -8,17 +8,17 @@ use lockdown_dbus_api::{
     Dict, Error, options,
     views::{
         Account, Authenticator, AuthenticatorNotice, Drift, Event, ExpiryNotice, LockNotice, LockdownPreview,
-        LockdownResult, Progress, Restored, Session,
+        LockdownResult, Metrics, Notification, NotificationTest, Progress, Restored, Session, Verification,
     },
 };
 
-use super::{authorization::authorize, caller::Caller};
+use super::{authorization::authorize, caller::Caller, refusals};
 use crate::{
     core::Core,
     domain::account,
     operations::{
-        account as accounts, authenticator, expire, lock, lockdown, resolve::resolve, restore, sessions,
-        unlock, view,
+        account as accounts, authenticator, expire, lock, lockdown, measure, notify, resolve::resolve,
+        restore, sessions, trail, unlock, view,
     },
 };
 
@@ -47,7 +47,7 @@ impl Manager {
     ) -> Result<(Caller, account::Account), Error> {
         let caller = self.caller(header).await?;
         let account = resolve(&self.core, &caller, user).await?;
-        authorize(&self.core.bus, header, &caller, Some(account.uid)).await?;
+        self.authorize(header, &caller, Some(&account)).await?;
         Ok((caller, account))
     }
 
@@ -62,8 +62,35 @@ impl Manager {
             return Ok((caller, Some(account)));
         }
         let caller = self.caller(header).await?;
-        authorize(&self.core.bus, header, &caller, None).await?;
+        self.authorize(header, &caller, None).await?;
         Ok((caller, None))
+    }
+
+    async fn authorize(
+        &self,
+        header: &Header<'_>,
+        caller: &Caller,
+        account: Option<&account::Account>,
+    ) -> Result<(), Error> {
+        let allowed = authorize(&self.core.bus, header, caller, account.map(|account| account.uid));
+        let name = account.map_or("", |account| account.name.as_str());
+        self.noting(header, caller, name, allowed).await
+    }
+
+    /// What `work` comes to; that it was refused to this caller is an event.
+    async fn noting<T>(
+        &self,
+        header: &Header<'_>,
+        caller: &Caller,
+        account: &str,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let result = work.await;
+        if let Err(error) = &result {
+            let member = header.member().map(|member| member.as_str()).unwrap_or_default();
+            refusals::record(&self.core, caller, member, account, error).await;
+        }
+        result
     }
 }
 
@@ -78,7 +105,8 @@ impl Manager {
     ) -> Result<Account, Error> {
         let options = options::Lock::try_from(options)?;
         let (caller, account) = self.caller_about(&header, user).await?;
-        lock::lock(&self.core, &caller, &account, options).await
+        let work = lock::lock(&self.core, &caller, &account, options);
+        self.noting(&header, &caller, &account.name, work).await
     }
 
     #[zbus(out_args("account"))]
@@ -90,7 +118,8 @@ impl Manager {
     ) -> Result<Account, Error> {
         let options = options::Unlock::try_from(options)?;
         let (caller, account) = self.caller_about(&header, user).await?;
-        unlock::unlock(&self.core, &caller, &account, options).await
+        let work = unlock::unlock(&self.core, &caller, &account, options);
+        self.noting(&header, &caller, &account.name, work).await
     }
 
     #[zbus(out_args("results"))]
@@ -101,8 +130,16 @@ impl Manager {
         options: Dict,
     ) -> Result<Vec<LockdownResult>, Error> {
         let options = options::Lockdown::try_from(options)?;
-        let (caller, _) = self.caller_about_some(&header, None).await?;
-        lockdown::lockdown(&self.core, &caller, users, options).await
+        let caller = self.caller(&header).await?;
+        let only = match users.as_slice() {
+            [user] if user.len() <= account::MAX_NAME => user.clone(),
+            _ => String::new(),
+        };
+        let work = async {
+            authorize(&self.core.bus, &header, &caller, None).await?;
+            lockdown::lockdown(&self.core, &caller, users, options).await
+        };
+        self.noting(&header, &caller, &only, work).await
     }
 
     #[zbus(out_args("result"))]
@@ -113,7 +150,8 @@ impl Manager {
     ) -> Result<LockdownResult, Error> {
         let options = options::LockdownSelf::try_from(options)?;
         let (caller, _) = self.caller_about_some(&header, None).await?;
-        lockdown::lockdown_self(&self.core, &caller, options).await
+        let work = lockdown::lockdown_self(&self.core, &caller, options);
+        self.noting(&header, &caller, &caller.name, work).await
     }
 
     #[zbus(out_args("previews"))]
@@ -208,7 +246,8 @@ impl Manager {
     ) -> Result<Authenticator, Error> {
         let options = options::LockAuthenticator::try_from(options)?;
         let (caller, account) = self.caller_about(&header, user).await?;
-        authenticator::lock(&self.core, &caller, &account, id, options).await
+        let work = authenticator::lock(&self.core, &caller, &account, id, options);
+        self.noting(&header, &caller, &account.name, work).await
     }
 
     #[zbus(out_args("authenticator"))]
@@ -221,7 +260,8 @@ impl Manager {
     ) -> Result<Authenticator, Error> {
         let options = options::UnlockAuthenticator::try_from(options)?;
         let (caller, account) = self.caller_about(&header, user).await?;
-        authenticator::unlock(&self.core, &caller, &account, id, options).await
+        let work = authenticator::unlock(&self.core, &caller, &account, id, options);
+        self.noting(&header, &caller, &account.name, work).await
     }
 
     #[zbus(out_args("events"))]
@@ -250,13 +290,70 @@ impl Manager {
             None => None,
         };
         authorize(&self.core.bus, &header, &caller, uid).await?;
-        accounts::events(&self.core, filter).await
+        if let Some(number) = filter.caller.as_deref().and_then(|caller| caller.strip_prefix("uid:")) {
+            // Events name who has a name.
+            let found = match number.parse() {
+                Ok(uid) => self.core.nss_for(caller.uid).by_uid(uid).await?,
+                Err(_) => None,
+            };
+            filter.caller = found.map(|account| account.name).or(filter.caller);
+        }
+        trail::list(&self.core, filter).await
+    }
+
+    #[zbus(out_args("result"))]
+    async fn verify_events(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        options: Dict,
+    ) -> Result<Verification, Error> {
+        let options = options::VerifyEvents::try_from(options)?;
+        self.caller_about_some(&header, None).await?;
+        trail::verify(&self.core, options).await
     }
 
     #[zbus(out_args("drifts"))]
     async fn check_records(&self, #[zbus(header)] header: Header<'_>) -> Result<Vec<Drift>, Error> {
         self.caller_about_some(&header, None).await?;
         accounts::drifts(&self.core).await
+    }
+
+    #[zbus(out_args("tests"))]
+    async fn test_notification(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        rule: &str,
+    ) -> Result<Vec<NotificationTest>, Error> {
+        let (caller, _) = self.caller_about_some(&header, None).await?;
+        notify::test(&self.core, &caller, rule).await
+    }
+
+    #[zbus(out_args("notifications"))]
+    async fn list_notifications(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        filter: Dict,
+    ) -> Result<Vec<Notification>, Error> {
+        let filter = options::NotificationFilter::try_from(filter)?;
+        self.caller_about_some(&header, None).await?;
+        notify::list(&self.core, filter).await
+    }
+
+    #[zbus(out_args("count"))]
+    async fn retry_notifications(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        options: Dict,
+    ) -> Result<u32, Error> {
+        let options = options::RetryNotifications::try_from(options)?;
+        let (caller, _) = self.caller_about_some(&header, None).await?;
+        notify::retry(&self.core, &caller, options).await
+    }
+
+    #[zbus(out_args("metrics"))]
+    async fn get_metrics(&self, #[zbus(header)] header: Header<'_>) -> Result<Metrics, Error> {
+        self.caller_about_some(&header, None).await?;
+        measure::measure(&self.core).await
     }
 
     #[zbus(signal)]

@@ -3,4 +3,5 @@
 pub mod authorization;
 pub mod caller;
 pub mod manager;
+pub mod refusals;
 pub mod signals;

@@ -4,90 +4,103 @@ use std::collections::BTreeMap;
 
 use super::lock::Time;
 
-/// What happened. The names are stable: `lockdownctl events --action` takes them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+/// Makes the enum of what can happen. A line is `Action "name" Severity "MESSAGE_ID";`: the name in the store, on the bus and
+/// on the command line, how much attention it wants when it succeeds, and the id by which the journal and its catalog
+/// (`packaging/catalog/lockdown.catalog`) know it (from `systemd-id128 new`). Neither name nor id changes once it is released.
+macro_rules! actions {
+    ($( #[doc = $doc:literal] $action:ident $name:literal $severity:ident $message_id:literal; )*) => {
+        /// What happened. The names are stable: `lockdownctl events --action` takes them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Action {
+            $( #[doc = $doc] $action, )*
+        }
+
+        impl Action {
+            /// Every action.
+            pub const ALL: &[Self] = &[$( Self::$action, )*];
+
+            /// The name in the store, on the bus and on the command line.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $( Self::$action => $name, )* }
+            }
+
+            /// How much attention it wants when it succeeds.
+            #[must_use]
+            pub fn severity(self) -> Severity {
+                match self { $( Self::$action => Severity::$severity, )* }
+            }
+
+            /// The journal's `MESSAGE_ID`, see systemd.journal-fields(7).
+            #[must_use]
+            pub fn message_id(self) -> &'static str {
+                match self { $( Self::$action => $message_id, )* }
+            }
+        }
+    };
+}
+
+actions! {
     /// A lock was placed or updated.
-    Lock,
+    Lock "lock" Notice "2091153bae014c86af44dc53c39f2128";
     /// A lock was lifted.
-    Unlock,
+    Unlock "unlock" Notice "8d9d5eef49a64b5c9e1bf37bf0460a6f";
     /// A lock was placed on an authenticator, or updated.
-    LockAuthenticator,
+    LockAuthenticator "lock-authenticator" Notice "48213a2f713a4d7fa74775905e28e4a1";
     /// A lock on an authenticator was lifted.
-    UnlockAuthenticator,
+    UnlockAuthenticator "unlock-authenticator" Notice "8fe5f1f51fea4a6791ec19c9d594b056";
     /// A lock has ended by time.
-    LockExpired,
+    LockExpired "lock-expired" Notice "a343bc624d0944f6bfeac2100f5035fd";
     /// `valid_until` was set.
-    SetExpiry,
+    SetExpiry "set-expiry" Notice "b5bd0422a8ff4f4ebdf912d79fc201c6";
     /// `valid_until` has passed.
-    AccountExpired,
+    AccountExpired "account-expired" Notice "639a3a36a2274987b4f9fa66e22ca8bb";
     /// An account was locked down.
-    Lockdown,
+    Lockdown "lockdown" Critical "96aa0226fb5b49d9ba6c66cdbde055e1";
     /// What a lockdown had to do on the host is done, or some of it failed.
-    LockdownFinished,
+    LockdownFinished "lockdown-finished" Notice "15d830a8589140c8b70a32d31c76b2f1";
     /// A lockdown was taken back.
-    Restore,
+    Restore "restore" Notice "b8c3dfc2832547ac8dd19c74ea4dc6e4";
     /// A recovery code was used: the user has a new password.
-    RecoveryUsed,
+    RecoveryUsed "recovery-used" Notice "e9241b4edf8e48ddbd8f1b1315b3c7f1";
     /// A recovery code has ended by time; the lockdown stands again.
-    RecoveryExpired,
+    RecoveryExpired "recovery-expired" Warning "101aff1f57504639b69ee536c340045e";
     /// Somebody asked for sessions to be ended.
-    EndSessions,
+    EndSessions "end-sessions" Notice "959ee3efe6284d5482b04f8dd01daf34";
     /// A session of a locked or expired account was found and ended.
-    SessionRefused,
+    SessionRefused "session-refused" Warning "edbaa8b7f3a04a54828fbd816a1e75c8";
     /// The login path denied a login.
-    LoginDenied,
+    LoginDenied "login-denied" Notice "2b0d1dad23f74feea3b252275451d8a5";
     /// A session was opened.
-    SessionStart,
+    SessionStart "session-start" Info "d0901fd220f54d87b33ce283c8f7a317";
     /// A session has ended.
-    SessionEnd,
+    SessionEnd "session-end" Info "db35f640232b443ba1e352e365ea23a4";
     /// A deny record disagreed with the store and was put right.
-    RecordDrift,
-    /// The configuration was read anew.
-    ConfigReload,
+    RecordDrift "record-drift" Warning "ef4ffc694c3f4435b0be2144a503181d";
+    /// The configuration was read anew, or was found changed at the start.
+    ConfigReload "config-reload" Notice "8e83cb37a9b14c56a4bc0fec4bab30a1";
+    /// Old events were removed from the trail, which goes on from a checkpoint.
+    EventsPruned "events-pruned" Notice "91b3bbf58a9c49d1b732247d3824e3ef";
+    /// Messages of a rule could not be delivered and were given up.
+    NotificationFailed "notification-failed" Warning "44a0a559c3534844a0dbaf9793ac7354";
+    /// A full queue has dropped messages.
+    NotificationsDropped "notifications-dropped" Warning "382a0f76f2c740f69c55ea36edaf5af1";
+    /// Somebody had rules send a test.
+    NotificationTest "notification-test" Notice "f3ba5fdad751486d9607fa070440a1bd";
+    /// Somebody had messages sent again.
+    NotificationsRetried "notifications-retried" Notice "21c59995b05b4727864c9f2994165e94";
 }
 
 impl Action {
-    /// The name in the store, on the bus and on the command line.
+    /// The action with this name.
     #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Lock => "lock",
-            Self::Unlock => "unlock",
-            Self::LockAuthenticator => "lock-authenticator",
-            Self::UnlockAuthenticator => "unlock-authenticator",
-            Self::LockExpired => "lock-expired",
-            Self::SetExpiry => "set-expiry",
-            Self::AccountExpired => "account-expired",
-            Self::Lockdown => "lockdown",
-            Self::LockdownFinished => "lockdown-finished",
-            Self::Restore => "restore",
-            Self::RecoveryUsed => "recovery-used",
-            Self::RecoveryExpired => "recovery-expired",
-            Self::EndSessions => "end-sessions",
-            Self::SessionRefused => "session-refused",
-            Self::LoginDenied => "login-denied",
-            Self::SessionStart => "session-start",
-            Self::SessionEnd => "session-end",
-            Self::RecordDrift => "record-drift",
-            Self::ConfigReload => "config-reload",
-        }
-    }
-
-    /// How much attention it wants when it succeeds.
-    #[must_use]
-    pub fn severity(self) -> Severity {
-        match self {
-            Self::SessionStart | Self::SessionEnd => Severity::Info,
-            Self::Lockdown => Severity::Critical,
-            Self::RecordDrift | Self::SessionRefused | Self::RecoveryExpired => Severity::Warning,
-            _ => Severity::Notice,
-        }
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|action| action.name() == name)
     }
 }
 
 /// How much attention an event wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Ordinary.
     Info,
@@ -100,6 +113,15 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// Every severity, from the least on.
+    pub const ALL: [Self; 4] = [Self::Info, Self::Notice, Self::Warning, Self::Critical];
+
+    /// The severity with this name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|severity| severity.name() == name)
+    }
+
     /// The name in the store and on the bus.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -173,5 +195,28 @@ impl Event {
             Outcome::Success => self.action.severity(),
             Outcome::Refused(_) | Outcome::Failed(_) => Severity::Warning,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_and_message_ids_are_ones_own() {
+        let names: BTreeSet<_> = Action::ALL.iter().map(|action| action.name()).collect();
+        let ids: BTreeSet<_> = Action::ALL.iter().map(|action| action.message_id()).collect();
+        assert_eq!((names.len(), ids.len()), (Action::ALL.len(), Action::ALL.len()));
+        for action in Action::ALL {
+            assert_eq!(Action::by_name(action.name()), Some(*action));
+            let id = action.message_id();
+            assert!(
+                id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
+                "{id}"
+            );
+        }
+        assert_eq!(Action::by_name("lokc"), None);
     }
 }

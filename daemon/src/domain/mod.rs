@@ -5,4 +5,6 @@ pub mod authenticator;
 pub mod event;
 pub mod lock;
 pub mod lockdown;
+pub mod notify;
 pub mod protection;
+pub mod refusals;

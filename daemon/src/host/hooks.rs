@@ -5,73 +5,29 @@
 //! systemd.unit(5): `/etc/systemd/system/lockdown-revoke-NAME-.service.d/`.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     io,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
-    process::Stdio,
-    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use futures_util::{StreamExt, stream};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    process::{Child, Command},
-    time::{Instant, sleep, timeout_at},
-};
+use tokio::time::Instant;
 
 use lockdown_enforcement::escape::escape;
+
+use super::transient_unit::{NOT_EXECUTABLE, TransientUnit, last_line};
 
 /// Where the hooks lie.
 pub const DIRECTORY: &str = "/etc/lockdown/revoke.d";
 
-const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
 /// Hooks that run at the same time.
 const AT_ONCE: usize = 16;
-/// After its time, a hook's unit ends within this, and counts as a hook's for so long.
-const GRACE: Duration = Duration::from_secs(5);
-/// Of what a hook writes to stderr, the end is kept.
-const MAX_STDERR: usize = 4096;
-/// What systemd says of a program that cannot be started (systemd.exec(5)): EXIT_EXEC.
-const NOT_EXECUTABLE: i32 = 203;
 
 /// A hook needs the network and root's files for the command line of a cloud: not ProtectHome= and no namespace for the
 /// network. It has no business in the system itself.
-const SANDBOX: &[&str] = &[
-    // SIGTERM at RuntimeMaxSec=, and this much later SIGKILL to whatever is left.
-    "TimeoutStopSec=1s",
-    // A hook that goes wild takes nothing from the host that is being secured.
-    "TasksMax=64",
-    "MemoryMax=512M",
-    "LimitCORE=0",
-    "UMask=0077",
-    // Not the names that others have planted in /tmp.
-    "PrivateTmp=yes",
-    // /usr, /boot and /etc are read-only.
-    "ProtectSystem=full",
-    "NoNewPrivileges=yes",
-    "KeyringMode=private",
-    "LockPersonality=yes",
-    "PrivateDevices=yes",
-    "ProtectClock=yes",
-    "ProtectControlGroups=yes",
-    "ProtectHostname=yes",
-    "ProtectKernelLogs=yes",
-    "ProtectKernelModules=yes",
-    "ProtectKernelTunables=yes",
-    "RestrictRealtime=yes",
-    "RestrictSUIDSGID=yes",
-];
-
-/// Units of hooks that run now. Their names say nothing: anybody could call a unit so.
-static RUNNING: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-
-/// Whether this unit runs a hook of this daemon's.
-#[must_use]
-pub fn is_hook(unit: &str) -> bool {
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner).contains(unit)
-}
+const SANDBOX: &[&str] = &["NoNewPrivileges=yes", "PrivateDevices=yes"];
 
 /// Runs the hooks of a directory side by side, with `input` as JSON on stdin; the outcome of each by its name. A
 /// hook fails by its exit status: the reason is the last line that it wrote to stderr, escaped. What is still running
@@ -160,86 +116,20 @@ async fn run(name: &str, path: &Path, input: &str, deadline: Instant) -> Result<
     if left.is_zero() {
         return Err("not run: the hooks before it took all the time".to_owned());
     }
-    let unit = Unit::named(name).map_err(|error| format!("not run: {error}"))?;
-    let child = unit.start(path, left).map_err(|error| format!("not run: {SYSTEMD_RUN}: {error}"))?;
-    let Ok(outcome) = timeout_at(deadline, finish(child, input)).await else {
-        // systemd ends it by itself; nobody waits for that.
-        tokio::spawn(async move {
-            sleep(GRACE).await;
-            drop(unit);
-        });
-        return Err("was ended: it took too long".to_owned());
-    };
-    let (status, stderr) = outcome.map_err(|error| error.to_string())?;
+    let unit =
+        TransientUnit::new(&format!("lockdown-revoke-{name}"), SANDBOX).map_err(|error| error.to_string())?;
+    let ended = unit.run(path, &[], input.as_bytes(), deadline).await.map_err(|error| error.to_string())?;
+    let status = ended.status;
     if status.success() {
         return Ok(());
     }
-    match last_line(&stderr) {
+    match last_line(&ended.stderr) {
         Some(line) => Err(line),
         None if status.code() == Some(NOT_EXECUTABLE) => {
             Err("cannot be executed: does its first line name its interpreter?".to_owned())
         }
         None => Err(format!("{status}, without a word on stderr")),
     }
-}
-
-/// A transient unit, for as long as it runs.
-struct Unit(String);
-
-impl Unit {
-    fn named(hook: &str) -> io::Result<Self> {
-        let mut random = [0; 8];
-        rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
-        let unit = format!("lockdown-revoke-{hook}-{:016x}.service", u64::from_ne_bytes(random));
-        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).insert(unit.clone());
-        Ok(Self(unit))
-    }
-
-    fn start(&self, path: &Path, limit: Duration) -> io::Result<Child> {
-        let mut command = Command::new(SYSTEMD_RUN);
-        command.args(["--pipe", "--wait", "--collect", "--quiet", "--service-type=exec"]);
-        command.arg(format!("--unit={}", self.0));
-        // Command lines of clouds look for their credentials there.
-        command.arg("--setenv=HOME=/root");
-        command.arg(format!("--property=RuntimeMaxSec={}ms", limit.as_millis().max(1)));
-        command.args(SANDBOX.iter().map(|property| format!("--property={property}")));
-        command.arg("--").arg(path).env_clear().kill_on_drop(true);
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()
-    }
-}
-
-impl Drop for Unit {
-    fn drop(&mut self) {
-        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
-    }
-}
-
-/// How a child ended, and the end of what it wrote to stderr.
-async fn finish(mut child: Child, input: &str) -> io::Result<(std::process::ExitStatus, Vec<u8>)> {
-    let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
-    let writing = async {
-        if let Some(mut stdin) = stdin {
-            // A hook need not read it.
-            let _ = stdin.write_all(input.as_bytes()).await;
-        }
-    };
-    let reading = async {
-        let (mut end, mut chunk) = (Vec::new(), [0; MAX_STDERR]);
-        if let Some(mut stderr) = stderr {
-            while let Ok(length @ 1..) = stderr.read(&mut chunk).await {
-                end.extend(chunk.iter().take(length));
-                end.drain(..end.len().saturating_sub(MAX_STDERR));
-            }
-        }
-        end
-    };
-    let ((), end) = tokio::join!(writing, reading);
-    Ok((child.wait().await?, end))
-}
-
-fn last_line(stderr: &[u8]) -> Option<String> {
-    let line = stderr.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).rfind(|line| !line.is_empty())?;
-    Some(escape(line).to_string())
 }
 
 #[cfg(test)]
@@ -289,26 +179,5 @@ mod tests {
         fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o777)).unwrap();
         let outcomes = run_all(directory.path().to_owned()).await;
         assert!(outcomes.len() == 1 && outcomes.values().all(Result::is_err), "{outcomes:?}");
-    }
-
-    #[tokio::test]
-    async fn the_end_of_what_a_child_writes_is_kept_and_what_it_does_not_read_holds_nothing_up() {
-        let mut command = Command::new("/bin/sh");
-        command
-            .args(["-c", "head -c 300000 /dev/zero >&2; printf '\\nlast\\033[2J line \\n\\n' >&2; exit 3"]);
-        let child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (status, stderr) = finish(child, &"x".repeat(300_000)).await.unwrap();
-        assert_eq!((status.code(), stderr.len()), (Some(3), MAX_STDERR));
-        assert_eq!(last_line(&stderr).as_deref(), Some(r"last\u{1b}[2J line"));
-        assert_eq!(last_line(b" \n\n"), None);
-    }
-
-    #[test]
-    fn a_unit_is_known_while_it_runs() {
-        let unit = Unit::named("50-vpn").unwrap();
-        let name = unit.0.clone();
-        assert!(is_hook(&name) && !is_hook("lockdown-revoke-50-vpn-0.service"));
-        drop(unit);
-        assert!(!is_hook(&name));
     }
 }

@@ -11,7 +11,7 @@ use zbus_systemd::systemd1::{ManagerProxy, ServiceProxy, UnitProxy};
 use lockdown_enforcement::escape::escape;
 
 use self::journal::Rise;
-use super::hooks;
+use super::transient_unit;
 use crate::domain::{account::Account, lock::Time};
 
 mod journal;
@@ -95,7 +95,7 @@ fn judge(mut units: Vec<Facts>, rises: &[Rise], name: &str) -> Vec<Suspect> {
     units.sort_by(|one, other| one.unit.cmp(&other.unit));
     units
         .into_iter()
-        .filter(|unit| !hooks::is_hook(&unit.unit) && !OWN.contains(&unit.unit.as_str()))
+        .filter(|unit| !transient_unit::is_own(&unit.unit) && !OWN.contains(&unit.unit.as_str()))
         .filter_map(|unit| Some(Suspect { evidence: evidence(&unit, rises, name)?, unit: unit.unit }))
         .collect()
 }

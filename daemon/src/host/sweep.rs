@@ -16,6 +16,7 @@ use super::{
     processes::{Facts, Found, Held, Mark, Moment, Target, command_line, find, of_account},
     units,
 };
+use crate::metrics;
 
 /// Passes in a row that must find nothing.
 const CLEAN_PASSES: u32 = 3;
@@ -135,6 +136,7 @@ struct Sweep<'b> {
     target: Target,
     spared: Vec<Mark>,
     began: Moment,
+    started: Instant,
     deadline: Instant,
     seen: BTreeSet<u32>,
     // Of the last pass.
@@ -151,6 +153,7 @@ impl<'b> Sweep<'b> {
             target,
             spared,
             began: Moment::now(),
+            started: Instant::now(),
             deadline: Instant::now() + limit,
             seen: BTreeSet::new(),
             spared_now: Vec::new(),
@@ -181,6 +184,7 @@ impl<'b> Sweep<'b> {
 
     /// What came of it.
     async fn conclude(mut self) -> Outcome {
+        metrics::count_sweep(self.started.elapsed(), self.outcome.processes);
         self.outcome.survivors = named(&self.survivors).await;
         self.outcome.spared = named(&self.spared_now).await;
         self.outcome.contained = named(&self.contained).await;

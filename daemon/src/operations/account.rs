@@ -1,12 +1,8 @@
-//! Listings about accounts: the accounts themselves, their events, their deny records.
+//! Listings about accounts: the accounts themselves, their deny records.
 
 use std::collections::BTreeMap;
 
-use lockdown_dbus_api::{
-    Error,
-    options::{AccountFilter, EventFilter},
-    views,
-};
+use lockdown_dbus_api::{Error, options::AccountFilter, views};
 
 use super::{protect::Rule, view};
 use crate::{
@@ -15,7 +11,7 @@ use crate::{
     domain::{account::Account, protection::NOBODY},
     enforce,
     host::clock,
-    store::{StoreError, accounts, events, locks},
+    store::{StoreError, accounts, locks},
 };
 
 /// The accounts that NSS enumerates and those the store has something about, by name.
@@ -57,14 +53,6 @@ pub async fn count_locked(core: &Core) -> Result<u32, Error> {
         .store
         .read(move |connection| locks::count_locked_accounts(connection, now).map_err(StoreError::from))
         .await?)
-}
-
-/// Rows of the audit trail.
-///
-/// # Errors
-/// `Failed`
-pub async fn events(core: &Core, filter: EventFilter) -> Result<Vec<views::Event>, Error> {
-    Ok(core.store.read(move |connection| events::list(connection, &filter).map_err(StoreError::from)).await?)
 }
 
 /// Deny records that disagree with the store.

@@ -2,11 +2,14 @@
 
 pub mod account;
 pub mod authenticator;
+pub mod configure;
 pub mod expire;
 pub mod join;
 mod lapse;
 pub mod lock;
 pub mod lockdown;
+pub mod measure;
+pub mod notify;
 pub mod prior;
 pub mod protect;
 pub mod reconcile;
@@ -17,5 +20,6 @@ mod review;
 pub mod sessions;
 pub mod settle;
 pub mod standing_watch;
+pub mod trail;
 pub mod unlock;
 pub mod view;

@@ -106,6 +106,19 @@ pub fn by_identifier(connection: &Connection, kind: &str, value: &str) -> Result
         .optional()
 }
 
+/// The values of one kind of identifier that an account has.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn identifiers(connection: &Connection, name: &str, kind: &str) -> Result<Vec<String>> {
+    connection
+        .prepare_cached(
+            "SELECT value FROM identifiers JOIN accounts ON accounts.id = account_id WHERE name = ?1 AND kind = ?2",
+        )?
+        .query_map([name, kind], |row| row.get(0))?
+        .collect()
+}
+
 /// The uid that the store has for this name, for when NSS does not answer.
 ///
 /// # Errors

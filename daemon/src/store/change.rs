@@ -6,26 +6,39 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use lockdown_enforcement::{DenyDirectory, escape::escape, publish_all};
 
-use super::{StoreError, events, records::record_of};
-use crate::domain::event::Event;
+use super::{
+    StoreError,
+    events::{self, Recorded, chain::Head},
+    outbox,
+    records::record_of,
+};
+use crate::{
+    domain::{event::Event, notify::Rules},
+    metrics, report,
+};
 
 /// A transaction that knows which accounts' deny records it has to bring along.
 pub struct Change<'c> {
     transaction: Transaction<'c>,
     directory: &'c DenyDirectory,
     touched: BTreeSet<u32>,
-    events: Vec<Event>,
+    /// The end of the audit trail, once it is needed.
+    head: Option<Head>,
+    events: Vec<Recorded>,
+    rules: &'c Rules,
 }
 
 impl<'c> Change<'c> {
     pub(super) fn run<T, E: From<StoreError>>(
         connection: &'c mut Connection,
         directory: &'c DenyDirectory,
+        rules: &'c Rules,
         job: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
-        let mut change = Self { transaction, directory, touched: BTreeSet::new(), events: Vec::new() };
+        let mut change =
+            Self { transaction, directory, touched: BTreeSet::new(), head: None, events: Vec::new(), rules };
         let result = job(&mut change)?;
         change.commit()?;
         Ok(result)
@@ -42,14 +55,22 @@ impl<'c> Change<'c> {
         self.touched.insert(uid);
     }
 
-    /// Appends to the audit trail.
+    /// Appends to the audit trail, and puts into the outbox what somebody is to be told of it.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`]
     pub fn record(&mut self, event: Event) -> Result<(), StoreError> {
-        events::append(&self.transaction, &event)?;
-        self.events.push(event);
-        Ok(())
+        let mut head = match self.head.take() {
+            Some(head) => head,
+            None => events::chain::head(&self.transaction)?,
+        };
+        let recorded = events::append(&self.transaction, &mut head, event)?;
+        self.head = Some(head);
+        let time = recorded.event.time;
+        let have_dropped = outbox::put(&self.transaction, self.rules, recorded.id, &recorded.event)?;
+        self.events.push(recorded);
+        // Once a minute at most, so the event about it does not lead to the next.
+        if have_dropped { outbox::report_drops(self, time) } else { Ok(()) }
     }
 
     /// Where the deny records lie, for comparing them with the store inside the transaction.
@@ -69,9 +90,9 @@ impl<'c> Change<'c> {
             prepared.push(file);
         }
         self.transaction.commit()?;
-        for event in &self.events {
-            crate::logging::log_event(event);
-        }
-        publish_all(prepared).map_err(StoreError::Publish)
+        let published = publish_all(prepared).map_err(StoreError::Publish);
+        self.events.iter().for_each(|recorded| metrics::count_event(recorded.event.action.name()));
+        report::events(self.events);
+        published
     }
 }

@@ -137,6 +137,19 @@ pub fn next_deadline(connection: &Connection) -> Result<Option<Time>> {
         .map(Option::flatten)
 }
 
+/// Locks in force by owner, those on authenticators included.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn count_by_owner(connection: &Connection, now: Time) -> Result<Vec<(String, u32)>> {
+    connection
+        .prepare_cached(
+            "SELECT owner, count(*) FROM locks WHERE expires_at IS NULL OR expires_at > ?1 GROUP BY owner",
+        )?
+        .query_map([now], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
 /// Number of accounts with a lock in force.
 ///
 /// # Errors

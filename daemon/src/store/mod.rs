@@ -11,17 +11,24 @@ pub mod events;
 pub mod lockdowns;
 pub mod locks;
 mod open;
+pub mod outbox;
 pub mod records;
 pub mod recoveries;
 pub mod sessions;
+pub mod settings;
 mod worker;
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use rusqlite::Connection;
 use tokio::sync::watch;
 
 use lockdown_enforcement::DenyDirectory;
+
+use crate::domain::notify::Rules;
 
 pub use change::Change;
 use worker::Worker;
@@ -62,12 +69,15 @@ pub struct Store {
     writer: Worker<Writer>,
     reader: Worker<Connection>,
     changes: watch::Receiver<u64>,
+    path: Arc<Path>,
+    rules: Arc<RwLock<Arc<Rules>>>,
 }
 
 struct Writer {
     connection: Connection,
     directory: DenyDirectory,
     changes: watch::Sender<u64>,
+    rules: Arc<RwLock<Arc<Rules>>>,
 }
 
 impl Store {
@@ -79,11 +89,26 @@ impl Store {
         let connection = open::open(path, &directory)?;
         let read_connection = open::open_to_read(path)?;
         let (sender, changes) = watch::channel(0);
+        let rules = Arc::default();
+        let writer = Writer { connection, directory, changes: sender, rules: Arc::clone(&rules) };
         Ok(Self {
-            writer: Worker::start("store-writer", Writer { connection, directory, changes: sender })?,
+            writer: Worker::start("store-writer", writer)?,
             reader: Worker::start("store-reader", read_connection)?,
             changes,
+            path: path.into(),
+            rules,
         })
+    }
+
+    /// Who is told of events from now on; nobody before the first call.
+    pub fn notify_by(&self, rules: Arc<Rules>) {
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+    }
+
+    /// The rules by which events are told of now.
+    #[must_use]
+    pub fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Runs `job` on a snapshot of the store.
@@ -106,6 +131,19 @@ impl Store {
             .await?
     }
 
+    /// Runs `job` on a connection and a thread of its own: for what takes so long that no other look-up can wait for it.
+    ///
+    /// # Errors
+    /// What `job` returns, and [`StoreError`].
+    pub async fn read_apart<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let path = Arc::clone(&self.path);
+        let apart = tokio::task::spawn_blocking(move || job(&open::open_to_read(&path)?));
+        apart.await.map_err(|_| StoreError::Stopped)?
+    }
+
     /// Runs `job` in a transaction and makes it durable together with the deny records of the accounts it touched.
     /// An error of `job` rolls everything back.
     ///
@@ -121,7 +159,8 @@ impl Store {
     {
         self.writer
             .run(move |writer| {
-                let result = Change::run(&mut writer.connection, &writer.directory, job)?;
+                let rules = Arc::clone(&writer.rules.read().unwrap_or_else(PoisonError::into_inner));
+                let result = Change::run(&mut writer.connection, &writer.directory, &rules, job)?;
                 writer.changes.send_modify(|count| *count = count.wrapping_add(1));
                 Ok(result)
             })

@@ -7,19 +7,24 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction};
 use rusqlite_migration::{M, Migrations};
 
 use lockdown_enforcement::DenyDirectory;
 
-use super::StoreError;
+use super::{StoreError, events::chain};
 
-const STEPS: &[M<'static>] = &[
-    M::up(include_str!("schema/001_accounts_locks_sessions_events.sql")),
-    M::up(include_str!("schema/002_lockdowns.sql")),
-    M::up(include_str!("schema/003_authenticators.sql")),
-];
-const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
+fn migrations() -> Migrations<'static> {
+    Migrations::new(vec![
+        M::up(include_str!("schema/001_accounts_locks_sessions_events.sql")),
+        M::up(include_str!("schema/002_lockdowns.sql")),
+        M::up(include_str!("schema/003_authenticators.sql")),
+        M::up_with_hook(include_str!("schema/006_event_chain.sql"), |transaction: &Transaction<'_>| {
+            Ok(chain::link_all(transaction)?)
+        }),
+        M::up(include_str!("schema/007_outbox.sql")),
+    ])
+}
 
 pub(super) fn open(path: &Path, directory: &DenyDirectory) -> Result<Connection, StoreError> {
     let unusable = |why: String| {
@@ -91,7 +96,7 @@ fn prepare(path: &Path) -> Result<Connection, Unusable> {
     connection.pragma_update(None, "foreign_keys", true)?;
     // What a lockdown kept for an undo (a hash, keys) is to be gone when it is forgotten.
     connection.pragma_update(None, "secure_delete", true)?;
-    MIGRATIONS.to_latest(&mut connection).map_err(|error| match error {
+    migrations().to_latest(&mut connection).map_err(|error| match error {
         rusqlite_migration::Error::MigrationDefinition(
             rusqlite_migration::MigrationDefinitionError::DatabaseTooFarAhead,
         ) => Unusable::Newer,
@@ -132,7 +137,7 @@ mod tests {
 
     #[test]
     fn migrations_are_valid() {
-        MIGRATIONS.validate().unwrap();
+        migrations().validate().unwrap();
     }
 
     #[test]

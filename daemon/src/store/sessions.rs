@@ -83,6 +83,16 @@ pub fn open(connection: &Connection, account: Option<&str>) -> Result<Vec<Sessio
         .collect()
 }
 
+/// Number of all open sessions.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn count_all_open(connection: &Connection) -> Result<u32> {
+    connection
+        .prepare_cached("SELECT count(*) FROM sessions WHERE ended_at IS NULL")?
+        .query_row([], |row| row.get(0))
+}
+
 /// Number of open sessions of an account.
 ///
 /// # Errors

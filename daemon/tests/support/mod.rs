@@ -47,11 +47,17 @@ impl Bus {
     }
 
     pub async fn serve(&self, settings: Settings) -> Arc<Core> {
+        self.serve_with(settings, |_| {}).await
+    }
+
+    /// The same with a core that is not quite as the service has it.
+    pub async fn serve_with(&self, settings: Settings, change: impl FnOnce(&mut Core)) -> Arc<Core> {
         let directory =
             DenyDirectory::new(self.root.path().join("deny")).owned_by(nix::unistd::geteuid().as_raw());
         let store = Store::open(&self.root.path().join("lockdown.db"), directory.clone()).unwrap();
         let bus = self.connect().await;
-        let (core, queue) = Core::new(store, directory, bus.clone(), settings).unwrap();
+        let (mut core, queue) = Core::new(store, directory, bus.clone(), settings).unwrap();
+        change(&mut core);
         let core = Arc::new(core);
         bus.object_server().at(OBJECT_PATH, Manager::new(Arc::clone(&core))).await.unwrap();
         bus.request_name(BUS_NAME).await.unwrap();

@@ -7,6 +7,7 @@ use rustix::process::geteuid;
 use super::{
     Finding, Level,
     host::{Host, LOGIN_SOCKET},
+    notifications,
     pam::{self, Coverage, MODULE, Phase},
 };
 use crate::{client::Client, exit};
@@ -279,7 +280,8 @@ pub(super) async fn daemon() -> Vec<Finding> {
             return vec![bus, Finding::new(DAEMON, Level::Error, failure.line(), mend)];
         }
     };
-    vec![bus, Finding::ok(DAEMON, format!("lockdownd {version} answers")), records(&client).await]
+    let daemon = Finding::ok(DAEMON, format!("lockdownd {version} answers"));
+    vec![bus, daemon, records(&client).await, notifications::queue(&client).await]
 }
 
 async fn records(client: &Client) -> Finding {

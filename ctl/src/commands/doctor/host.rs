@@ -24,6 +24,9 @@ const SSHD: [&str; 3] = ["usr/sbin/sshd", "usr/local/sbin/sshd", "usr/bin/sshd"]
 /// The daemon's socket for the login path.
 pub const LOGIN_SOCKET: &str = "/run/lockdown/login.sock";
 
+/// The relay's socket.
+pub const RELAY_SOCKET: &str = "/run/lockdown/relay.sock";
+
 /// What a lockdown runs to revoke credentials which only the site knows.
 pub const HOOKS: &str = "/etc/lockdown/revoke.d";
 
@@ -158,8 +161,22 @@ impl Host {
     /// Whether the login socket is there and is one.
     #[must_use]
     pub fn has_login_socket(&self) -> bool {
-        let path = self.root.join(LOGIN_SOCKET.trim_start_matches('/'));
-        fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
+        self.status(LOGIN_SOCKET).is_ok_and(|metadata| metadata.file_type().is_socket())
+    }
+
+    /// Whether the relay's socket is there and is one.
+    #[must_use]
+    pub fn has_relay_socket(&self) -> bool {
+        self.status(RELAY_SOCKET).is_ok_and(|metadata| metadata.file_type().is_socket())
+    }
+
+    /// What is at an absolute path.
+    ///
+    /// # Errors
+    ///
+    /// Those of stat(2).
+    pub fn status(&self, path: &str) -> io::Result<Metadata> {
+        fs::metadata(self.root.join(path.trim_start_matches('/')))
     }
 }
 

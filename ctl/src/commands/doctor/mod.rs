@@ -3,6 +3,7 @@
 mod checks;
 mod host;
 mod lockdown;
+mod notifications;
 mod pam;
 
 use std::path::Path;
@@ -24,7 +25,7 @@ use crate::{
 ///
 /// Checks that the account stack of every PAM service runs pam_lockdown.so and heeds it, that the module is installed,
 /// that sshd uses PAM, that the daemon answers, that the deny records agree with its store, that the login socket is there,
-/// and that the hooks of a lockdown can be run and trusted. Each finding comes with what mends it. Run it as root: some
+/// that the hooks of a lockdown can be run and trusted, and that notifications get out. Each finding comes with what mends it. Run it as root: some
 /// checks need it.
 ///
 /// Exits with 1 if a finding is an error. With --json, prints an array of {"check", "level", "message", "mend" if there
@@ -86,6 +87,7 @@ pub async fn run(_args: &Args, context: &mut Context) -> Result<(), Failure> {
     findings.push(checks::login_socket(&host));
     findings.extend(lockdown::hooks(&host));
     findings.push(lockdown::self_service(&host));
+    findings.extend(notifications::rules(&host));
     conclude(&findings, context)
 }
 

@@ -3,22 +3,16 @@
 //! Only what sudo(8), su(1), pkexec(1) and polkitd(8) wrote themselves counts, and journald vouches for who wrote: otherwise
 //! an account that never was root could make others' units suspects by writing what they would.
 
-use std::{io, process::Stdio, time::Duration};
+use std::io;
 
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
-    process::Command,
-    time::timeout,
+
+use crate::{
+    domain::{account::Account, lock::Time},
+    host::journalctl,
 };
 
-use crate::domain::{account::Account, lock::Time};
-
-const JOURNALCTL: &str = "/usr/bin/journalctl";
-const LIMIT: Duration = Duration::from_secs(10);
-/// Of what journalctl prints; from the oldest on, so that the first time is among it.
-const MAX_OUTPUT: u64 = 8 << 20;
 /// Programs by which users become root, where Debian, Fedora and Ubuntu have them.
 const PROGRAMS: [&str; 6] = [
     "/usr/bin/sudo",
@@ -63,40 +57,25 @@ pub(super) struct Read {
 
 /// The times that this account, or who logged in as it, became root from `since` on.
 pub(super) async fn rises(account: &Account, since: Time) -> io::Result<Read> {
-    timeout(LIMIT, read(account, since)).await.map_err(|_| io::Error::other("journalctl took too long"))?
-}
-
-async fn read(account: &Account, since: Time) -> io::Result<Read> {
     let uid = account.uid;
-    let mut command = Command::new(JOURNALCTL);
-    command.args(["--quiet", "--output=json", "--output-fields=MESSAGE,_PID,_EXE"]);
-    command.arg(format!("--since=@{since}"));
+    let programs = PROGRAMS.map(|program| format!("_EXE={program}"));
+    let mut arguments = vec![format!("--since=@{since}")];
     // Who called the program, and who logged in: the latter also after becoming somebody else in between; journald has it
     // only where the kernel audits.
-    command.arg(format!("_AUDIT_LOGINUID={uid}")).args(PROGRAMS.map(|program| format!("_EXE={program}")));
-    command.arg("+").arg(format!("_UID={uid}")).args(PROGRAMS.map(|program| format!("_EXE={program}")));
-    command.arg("+").args(POLKIT.map(|program| format!("_EXE={program}")));
-    command.env_clear().env("LC_ALL", "C").kill_on_drop(true);
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-    let stdout = child.stdout.take().ok_or_else(|| io::Error::other("journalctl has no output"))?;
-    let mut lines = BufReader::new(stdout.take(MAX_OUTPUT));
-    let (mut line, mut entries) = (Vec::new(), Vec::new());
-    while lines.read_until(b'\n', &mut line).await? > 0 {
-        entries.extend(Entry::parse(&line));
-        line.clear();
-    }
-    let rises = combine(entries, &account.name);
-    if lines.into_inner().limit() == 0 {
-        let note =
-            "the journal has more of sudo and su than is read: units may have been started by later commands";
-        return Ok(Read { rises, note: Some(note.to_owned()) });
-    }
-    let status = child.wait().await?;
-    if status.success() {
-        Ok(Read { rises, note: None })
-    } else {
-        Err(io::Error::other(format!("journalctl: {status}")))
-    }
+    arguments.push(format!("_AUDIT_LOGINUID={uid}"));
+    arguments.extend(programs.clone());
+    arguments.extend(["+".to_owned(), format!("_UID={uid}")]);
+    arguments.extend(programs);
+    arguments.push("+".to_owned());
+    arguments.extend(POLKIT.map(|program| format!("_EXE={program}")));
+    let mut entries = Vec::new();
+    // From the oldest on, so that the first time is among what is read.
+    let is_all =
+        journalctl::entries("MESSAGE,_PID,_EXE", arguments, |line| entries.extend(Entry::parse(line)))
+            .await?;
+    let note =
+        "the journal has more of sudo and su than is read: units may have been started by later commands";
+    Ok(Read { rises: combine(entries, &account.name), note: (!is_all).then(|| note.to_owned()) })
 }
 
 /// An entry of the journal that says something.

@@ -1,0 +1,148 @@
+//! What became of messages, into the store.
+
+use std::collections::BTreeMap;
+
+use lockdown_delivery::{Outcome, visible};
+
+use crate::{
+    core::Core,
+    domain::{
+        event::{self, Action, Event},
+        lock::Time,
+        notify::{Next, Rules},
+    },
+    metrics,
+    store::{Change, StoreError, outbox},
+};
+
+/// Longest error that is kept, in characters.
+const MAX_ERROR: usize = 400;
+
+/// What became of one message.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// Its row.
+    pub number: outbox::MessageId,
+    /// Its rule.
+    pub rule: String,
+    /// Action of its events.
+    pub action: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// From 0 to 1.
+    pub random: f64,
+}
+
+/// Notes what became of messages, in one transaction.
+///
+/// # Errors
+/// [`StoreError`]; nothing was noted.
+pub async fn settle(
+    core: &Core,
+    rules: &std::sync::Arc<Rules>,
+    settled: Vec<Settled>,
+    now: Time,
+) -> Result<(), StoreError> {
+    let rules = std::sync::Arc::clone(rules);
+    core.store
+        .write(move |change| {
+            let mut failures = Failures::default();
+            for Settled { number, rule, action, outcome, random } in settled {
+                let error = outcome.error().map(|error| visible(error, MAX_ERROR)).unwrap_or_default();
+                let counted = match outcome {
+                    Outcome::Delivered => {
+                        outbox::delivered(change, number)?;
+                        "delivered"
+                    }
+                    Outcome::Retry { after, .. } => {
+                        match outbox::failed(change, number, &error, after, random, now)? {
+                            Next::At(_) => "retried",
+                            Next::GivenUp => {
+                                failures.add(&rule, &action, &error);
+                                "failed"
+                            }
+                        }
+                    }
+                    Outcome::Refused { .. } => {
+                        outbox::refused(change, number, &error)?;
+                        failures.add(&rule, &action, &error);
+                        "failed"
+                    }
+                    Outcome::Gone { .. } => {
+                        outbox::refused(change, number, &error)?;
+                        outbox::refuse_all(change, &rule, &error)?;
+                        if !rules.is_off(&rule) {
+                            rules.switch_off(&rule);
+                            failures.gone(&rule, &error);
+                        }
+                        "failed"
+                    }
+                };
+                metrics::count_delivery(counted);
+            }
+            failures.record(change, now)
+        })
+        .await
+}
+
+/// Gives up what has waited for a day, for this reason if no attempt has left another.
+///
+/// # Errors
+/// [`StoreError`]
+pub async fn give_up(core: &Core, error: String, now: Time) -> Result<(), StoreError> {
+    core.store
+        .write(move |change| {
+            let mut failures = Failures::default();
+            for (rule, action, error) in outbox::give_up(change, now, &error)? {
+                failures.add(&rule, &action, &error);
+                metrics::count_delivery("failed");
+            }
+            failures.record(change, now)
+        })
+        .await
+}
+
+/// Events about what was given up: one for each rule, however many messages that are.
+#[derive(Default)]
+struct Failures {
+    by_rule: BTreeMap<String, (u64, String)>,
+    gone: BTreeMap<String, String>,
+}
+
+impl Failures {
+    /// That the word of a failure could not be delivered either is no news: two rules would tell of each other for ever.
+    fn add(&mut self, rule: &str, action: &str, error: &str) {
+        if action != Action::NotificationFailed.name() {
+            let (count, last) = self.by_rule.entry(rule.to_owned()).or_default();
+            *count += 1;
+            error.clone_into(last);
+        }
+    }
+
+    fn gone(&mut self, rule: &str, error: &str) {
+        self.gone.insert(rule.to_owned(), error.to_owned());
+    }
+
+    fn record(self, change: &mut Change<'_>, now: Time) -> Result<(), StoreError> {
+        let event = |rule: &str, error: String| {
+            let mut event = Event::new(now, Action::NotificationFailed, "");
+            event.target = format!("rule:{rule}");
+            event.input.insert("rule", rule.to_owned());
+            event.outcome = event::Outcome::Failed(error);
+            event
+        };
+        for (rule, error) in self.gone {
+            let mut event = event(&rule, error);
+            "the receiver wants no more: the rule is off until the configuration is loaded again"
+                .clone_into(&mut event.reason);
+            change.record(event)?;
+        }
+        for (rule, (count, error)) in self.by_rule {
+            let mut event = event(&rule, error);
+            event.input.insert("count", count.to_string());
+            "given up: see `lockdownctl notify queue --dead`".clone_into(&mut event.reason);
+            change.record(event)?;
+        }
+        Ok(())
+    }
+}

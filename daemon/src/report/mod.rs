@@ -1,0 +1,101 @@
+//! Tells the journal and the kernel's audit log of events once they are in the store.
+//!
+//! That is done by a thread of its own: a journal that hangs delays no change. The store has every event; if the journal takes
+//! them too slowly, it misses some and is told so.
+
+pub mod audit;
+pub mod journal;
+
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use crate::store::events::{Recorded, chain::Head};
+
+/// Events that wait; more are left out.
+const WAITING: usize = 10_000;
+/// At the end of so many events, the journal is told where the chain is.
+const HEAD_EVERY: i64 = 1_000;
+
+enum Report {
+    Event(Box<Recorded>),
+    Head(Head),
+    Finish(SyncSender<()>),
+}
+
+struct Queue {
+    reports: SyncSender<Report>,
+    left_out: AtomicU64,
+}
+
+static QUEUE: OnceLock<Queue> = OnceLock::new();
+
+/// Starts the thread. Without it, nothing is told.
+///
+/// # Errors
+/// If there cannot be one more thread.
+pub fn start() -> std::io::Result<()> {
+    let (reports, queue) = sync_channel(WAITING);
+    thread::Builder::new().name("reporter".to_owned()).spawn(move || tell_all(&queue))?;
+    // It is started once.
+    let _ = QUEUE.set(Queue { reports, left_out: AtomicU64::new(0) });
+    Ok(())
+}
+
+/// Tells of these events.
+pub fn events(events: Vec<Recorded>) {
+    for recorded in events {
+        let head = Head { id: recorded.id, hash: recorded.hash.to_vec() };
+        send(Report::Event(Box::new(recorded)));
+        if head.id % HEAD_EVERY == 0 {
+            send(Report::Head(head));
+        }
+    }
+}
+
+/// Tells where the chain is.
+pub fn head(head: Head) {
+    send(Report::Head(head));
+}
+
+/// Waits until everything is told, but not for long.
+pub fn finish(patience: Duration) {
+    let (done, is_done) = sync_channel(1);
+    send(Report::Finish(done));
+    // If it is not done by then, it cannot be.
+    let _ = is_done.recv_timeout(patience);
+}
+
+fn send(report: Report) {
+    let Some(queue) = QUEUE.get() else { return };
+    if let Err(TrySendError::Full(_)) = queue.reports.try_send(report) {
+        queue.left_out.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn tell_all(queue: &Receiver<Report>) {
+    let audit = audit::Log::open();
+    while let Ok(report) = queue.recv() {
+        let left_out = QUEUE.get().map_or(0, |queue| queue.left_out.swap(0, Ordering::Relaxed));
+        if left_out > 0 {
+            tracing::warn!("the journal was too slow for {left_out} events: see `lockdownctl events`");
+        }
+        match report {
+            Report::Event(recorded) => {
+                journal::event(&recorded);
+                if let Some(audit) = &audit {
+                    audit.event(&recorded.event);
+                }
+            }
+            Report::Head(head) => journal::head(&head),
+            // Whoever waited may have given up.
+            Report::Finish(done) => drop(done.try_send(())),
+        }
+    }
+}
