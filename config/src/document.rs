@@ -177,8 +177,7 @@ mod tests {
 
     #[test]
     fn says_where_and_what_is_allowed() {
-        const SECTIONS: &str =
-            "there are lock, lockdown, self_service, protected, enforcement, nss, sessions";
+        const SECTIONS: &str = "there are lock, lockdown, self_service, attack_protection, protected, enforcement, nss, sessions";
         const LOCK: &str = "must be a duration from 1s to 3650d in whole seconds, or \"never\"";
         const TIMEOUT: &str = "must be a duration from 100ms to 1m";
         const USERS: &str = "must be a list of user names, such as [\"a\", \"b\"]";
@@ -199,10 +198,10 @@ mod tests {
             ("[x]", format!("f:1:2: x: is an unknown section; {SECTIONS}")),
             ("\u{feff}\"\\n\" = 1", format!("f:1:1: \\n: is an unknown section; {SECTIONS}")),
             (
-                "duration = 1",
-                "f:1:1: duration: stands outside of its section; write it below a line [lock]".into(),
+                "timeout = 1",
+                "f:1:1: timeout: stands outside of its section; write it below a line [nss]".into(),
             ),
-            ("[nss]\nduration = 1", "f:2:1: nss.duration: belongs to the section [lock]".into()),
+            ("[lock]\ntimeout = 1", "f:2:1: lock.timeout: belongs to the section [nss]".into()),
             ("lock = 3", format!("f:1:8: lock: {}", no_value("integer"))),
             ("[[lock]]", format!("f:1:1: lock: {}", no_value("array"))),
             (
@@ -224,6 +223,21 @@ mod tests {
                 format!(
                     "f:1:15: nss.timeout: \"5min\" has the unknown unit \"min\"; units are d, h, m, s and ms; {TIMEOUT}"
                 ),
+            ),
+            (
+                "attack_protection.max_attempts = 129",
+                "f:1:34: attack_protection.max_attempts: 129 is out of range; must be an integer from 1 to 128".into(),
+            ),
+            (
+                "attack_protection.max_attempts = '9'",
+                "f:1:34: attack_protection.max_attempts: the string \"9\" has the wrong type; must be an integer from 1 to 128"
+                    .into(),
+            ),
+            (
+                "attack_protection.trusted_sources = ['::/129']",
+                "f:1:38: attack_protection.trusted_sources: \"::/129\" is neither; must be a list of addresses and networks, \
+                 such as [\"192.0.2.7\", \"2001:db8::/32\"]"
+                    .into(),
             ),
             ("nss.timeout = '61s'", format!("f:1:15: nss.timeout: \"61s\" is too long; {TIMEOUT}")),
             ("nss.timeout = '99ms'", format!("f:1:15: nss.timeout: \"99ms\" is too short; {TIMEOUT}")),

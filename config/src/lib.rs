@@ -7,6 +7,7 @@
 //! To add a setting, add it in `settings.rs`: its type, default, explanation and validation stand there together,
 //! and `lockdown.toml`, the commented default file, is made from them ([`default_file`]).
 
+mod consistency;
 mod default_file;
 mod document;
 pub mod duration;
@@ -21,7 +22,8 @@ pub use error::{Error, Position, Problem};
 pub use layers::Paths;
 pub use provenance::{Entry, Loaded, Origin, Provenance};
 pub use settings::{
-    Enforcement, FollowKeys, Lock, Lockdown, Nss, Protected, SelfService, Sessions, Settings,
+    AttackProtection, Enforcement, FollowKeys, Lock, Lockdown, Nss, Protected, SelfService, Sessions,
+    Settings,
 };
 pub use value::Value;
 
@@ -42,6 +44,9 @@ impl Settings {
                 Err(problem) => problems.push(problem),
             }
             loaded.files.push(path);
+        }
+        if problems.is_empty() {
+            problems = consistency::problems(&loaded);
         }
         if problems.is_empty() { Ok(loaded) } else { Err(Error::new(problems)) }
     }
