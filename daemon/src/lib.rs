@@ -13,5 +13,6 @@ pub mod host;
 pub mod logging;
 pub mod login_socket;
 pub mod operations;
+pub mod per_uid;
 pub mod service;
 pub mod store;

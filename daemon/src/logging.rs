@@ -85,6 +85,9 @@ pub fn log_event(event: &Event) {
     for (key, value) in &event.caller {
         add(&format!("caller_{key}"), value);
     }
+    for (key, value) in &event.tags {
+        add(&format!("tag_{key}"), value);
+    }
     match &event.outcome {
         Outcome::Success => {}
         Outcome::Refused(why) => add("refused", why),

@@ -1,6 +1,10 @@
 //! Builds the parts, runs them, ends them.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use sd_notify::NotifyState;
 use tokio::{
@@ -13,7 +17,9 @@ use zbus::{Connection, fdo::RequestNameFlags};
 
 use lockdown_config::{Paths, Settings};
 use lockdown_dbus_api::{BUS_NAME, OBJECT_PATH};
-use lockdown_enforcement::{DENY_DIRECTORY, DenyDirectory};
+use lockdown_enforcement::{
+    ATTACK_PROTECTION, DENY_DIRECTORY, DenyDirectory, TALLY_DIRECTORY, TallyDirectory,
+};
 
 use crate::{
     announcement::Announcement,
@@ -25,7 +31,7 @@ use crate::{
         clock::{self, Alarm},
     },
     login_socket,
-    operations::{join, lockdown, reconcile::reconcile, settle, standing_watch},
+    operations::{attempts, join, lockdown, reconcile::reconcile, settle, standing_watch},
     store::{Store, StoreError},
 };
 
@@ -70,7 +76,15 @@ pub async fn run() -> Result<(), ServiceError> {
         tracing::info!("{leftovers} deny records that were being written when lockdownd ended were removed");
     }
     let bus = Connection::system().await?;
-    let (core, queue) = Core::new(store, directory, bus.clone(), settings)?;
+    let tallies = TallyDirectory::new(TALLY_DIRECTORY);
+    // Neither keeps a lock from holding: what cannot be counted is loud, and the settings that were written before hold.
+    if let Err(error) = attempts::policy::make_directory(tallies.path()) {
+        tracing::error!("{TALLY_DIRECTORY}: {error}: failed attempts are not counted");
+    }
+    if let Err(error) = protect_from_attacks(&settings) {
+        tracing::error!("{error}");
+    }
+    let (core, queue) = Core::new(store, directory, tallies, bus.clone(), settings)?;
     let core = Arc::new(core);
     reconcile(&core).await?;
 
@@ -128,6 +142,11 @@ async fn start(
     let parts = Arc::clone(core);
     tasks.spawn(async move { Ok(standing_watch::follow_systemd(parts).await?) });
     let parts = Arc::clone(core);
+    tasks.spawn(async move {
+        attempts::follow(parts).await;
+        Ok(())
+    });
+    let parts = Arc::clone(core);
     tasks.spawn(async move { reconcile_forever(&parts).await });
     lockdown::finish::take_up(core).await?;
     Ok(tasks)
@@ -135,6 +154,7 @@ async fn start(
 
 async fn reconcile_forever(core: &Core) -> Result<(), ServiceError> {
     loop {
+        fold_attempts(core).await;
         let mut pause = tokio::time::interval(core.settings().enforcement.reconcile_interval);
         pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // The first tick is at once.
@@ -146,14 +166,29 @@ async fn reconcile_forever(core: &Core) -> Result<(), ServiceError> {
     }
 }
 
+async fn fold_attempts(core: &Core) {
+    if let Err(error) = attempts::fold_all(core).await {
+        tracing::error!("failed attempts cannot be compared with the store: {error}");
+    }
+}
+
 /// Takes the configuration of the files, or keeps the running one and says why.
-async fn reload(core: &Core) {
+async fn reload(core: &Arc<Core>) {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
         tell_systemd(&[NotifyState::Reloading, now]);
     }
     let mut event = Event::new(clock::now(), Action::ConfigReload, "");
     match Settings::load(&Paths::default()) {
-        Ok(loaded) => core.configure(loaded.settings),
+        Ok(loaded) => {
+            if let Err(error) = protect_from_attacks(&loaded.settings) {
+                tracing::error!("{error}");
+                event.outcome = Outcome::Failed(error);
+            }
+            core.configure(loaded.settings);
+            // Locks of attack protection come and go with it.
+            let core = Arc::clone(core);
+            tokio::spawn(async move { fold_attempts(&core).await });
+        }
         Err(error) => {
             tracing::error!("the configuration stays as it was: {error}");
             event.outcome = Outcome::Failed(error.to_string());
@@ -164,6 +199,13 @@ async fn reload(core: &Core) {
         tracing::error!("the reload could not be recorded: {error}");
     }
     tell_systemd(&[NotifyState::Ready]);
+}
+
+/// Writes the settings of attack protection down for the login path.
+fn protect_from_attacks(settings: &Settings) -> Result<(), String> {
+    attempts::policy::write(&settings.attack_protection, Path::new(ATTACK_PROTECTION)).map_err(|error| {
+        format!("{ATTACK_PROTECTION}: {error}: attack protection goes on as it was set before")
+    })
 }
 
 fn tell_systemd(state: &[NotifyState]) {

@@ -1,6 +1,6 @@
 //! `lockdownctl events`
 
-use std::{io::Write, time::Duration};
+use std::{collections::BTreeMap, io::Write, time::Duration};
 
 use futures_util::StreamExt;
 use jiff::Zoned;
@@ -212,6 +212,8 @@ fn details(event: &Event) -> String {
     if !event.error.is_empty() {
         details.push(escape(&event.error));
     }
+    let tags: BTreeMap<_, _> = event.tags.iter().collect();
+    details.extend(tags.into_iter().map(|(key, value)| escape(&format!("{key}={value}"))));
     details.join(", ")
 }
 
@@ -236,6 +238,9 @@ mod tests {
             reason: "stolen\nlaptop".into(),
             outcome: "success".into(),
             caller: root.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            tags: [("ticket", "INC-4711"), ("shift", "night\u{1b}")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
             ..Event::default()
         };
         let refused = Event {
@@ -247,6 +252,7 @@ mod tests {
             reason: String::new(),
             target: String::new(),
             caller: [("uid".to_owned(), "1001".to_owned())].into(),
+            tags: [].into(),
             ..locked.clone()
         };
         let expired = Event {
@@ -256,6 +262,7 @@ mod tests {
             owner: "attack-protection".into(),
             reason: String::new(),
             caller: [].into(),
+            tags: [].into(),
             ..locked.clone()
         };
         [locked, refused, expired]

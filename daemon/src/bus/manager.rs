@@ -7,8 +7,8 @@ use zbus::{message::Header, object_server::SignalEmitter};
 use lockdown_dbus_api::{
     Dict, Error, options,
     views::{
-        Account, Authenticator, AuthenticatorNotice, Drift, Event, ExpiryNotice, LockNotice, LockdownPreview,
-        LockdownResult, Progress, Restored, Session,
+        Account, Authenticator, AuthenticatorNotice, Drift, Event, ExpiryNotice, Failure, LockNotice,
+        LockdownPreview, LockdownResult, Progress, Restored, Session,
     },
 };
 
@@ -17,8 +17,9 @@ use crate::{
     core::Core,
     domain::account,
     operations::{
-        account as accounts, authenticator, expire, lock, lockdown, resolve::resolve, restore, sessions,
-        unlock, view,
+        account as accounts, attempts, authenticator, expire, lock, lockdown,
+        resolve::{is_identifier, resolve},
+        restore, sessions, set_account, unlock, view,
     },
 };
 
@@ -39,6 +40,20 @@ impl Manager {
         Caller::of(&self.core.bus, header, &self.core.nss()).await
     }
 
+    /// The account that a caller means. Whether anybody has an address or a number is for those to hear who may see everybody.
+    async fn resolve(
+        &self,
+        header: &Header<'_>,
+        caller: &Caller,
+        user: &str,
+    ) -> Result<account::Account, Error> {
+        let resolved = resolve(&self.core, caller, user).await;
+        if resolved.is_err() && is_identifier(user) {
+            authorize(&self.core.bus, header, caller, None).await?;
+        }
+        resolved
+    }
+
     /// The caller, and the account it may do this to.
     async fn caller_about(
         &self,
@@ -46,7 +61,7 @@ impl Manager {
         user: &str,
     ) -> Result<(Caller, account::Account), Error> {
         let caller = self.caller(header).await?;
-        let account = resolve(&self.core, &caller, user).await?;
+        let account = self.resolve(header, &caller, user).await?;
         authorize(&self.core.bus, header, &caller, Some(account.uid)).await?;
         Ok((caller, account))
     }
@@ -76,8 +91,9 @@ impl Manager {
         user: &str,
         options: Dict,
     ) -> Result<Account, Error> {
-        let options = options::Lock::try_from(options)?;
+        let mut options = options::Lock::try_from(options)?;
         let (caller, account) = self.caller_about(&header, user).await?;
+        let caller = caller.with_tags(options.tags.take());
         lock::lock(&self.core, &caller, &account, options).await
     }
 
@@ -88,8 +104,9 @@ impl Manager {
         user: &str,
         options: Dict,
     ) -> Result<Account, Error> {
-        let options = options::Unlock::try_from(options)?;
+        let mut options = options::Unlock::try_from(options)?;
         let (caller, account) = self.caller_about(&header, user).await?;
+        let caller = caller.with_tags(options.tags.take());
         unlock::unlock(&self.core, &caller, &account, options).await
     }
 
@@ -100,8 +117,9 @@ impl Manager {
         users: Vec<String>,
         options: Dict,
     ) -> Result<Vec<LockdownResult>, Error> {
-        let options = options::Lockdown::try_from(options)?;
+        let mut options = options::Lockdown::try_from(options)?;
         let (caller, _) = self.caller_about_some(&header, None).await?;
+        let caller = caller.with_tags(options.tags.take());
         lockdown::lockdown(&self.core, &caller, users, options).await
     }
 
@@ -111,8 +129,9 @@ impl Manager {
         #[zbus(header)] header: Header<'_>,
         options: Dict,
     ) -> Result<LockdownResult, Error> {
-        let options = options::LockdownSelf::try_from(options)?;
+        let mut options = options::LockdownSelf::try_from(options)?;
         let (caller, _) = self.caller_about_some(&header, None).await?;
+        let caller = caller.with_tags(options.tags.take());
         lockdown::lockdown_self(&self.core, &caller, options).await
     }
 
@@ -133,14 +152,16 @@ impl Manager {
         user: &str,
         options: Dict,
     ) -> Result<Restored, Error> {
-        let options = options::Restore::try_from(options)?;
+        let mut options = options::Restore::try_from(options)?;
         let (caller, account) = self.caller_about(&header, user).await?;
+        let caller = caller.with_tags(options.tags.take());
         restore::restore(&self.core, &caller, &account, options).await
     }
 
     #[zbus(out_args("account"))]
     async fn get_account(&self, #[zbus(header)] header: Header<'_>, user: &str) -> Result<Account, Error> {
         let (caller, account) = self.caller_about(&header, user).await?;
+        attempts::look(&self.core, &account).await;
         view::account(&self.core, &caller, &account).await
     }
 
@@ -165,6 +186,18 @@ impl Manager {
         expire::set_expiry(&self.core, &caller, &account, unix_seconds).await
     }
 
+    #[zbus(out_args("account"))]
+    async fn set_account(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        user: &str,
+        options: Dict,
+    ) -> Result<Account, Error> {
+        let mut options = options::SetAccount::try_from(options)?;
+        let (caller, account) = self.caller_about(&header, user).await?;
+        set_account::set(&self.core, &caller.with_tags(options.tags.take()), &account, options).await
+    }
+
     #[zbus(out_args("sessions"))]
     async fn list_sessions(
         &self,
@@ -183,8 +216,9 @@ impl Manager {
         user: &str,
         options: Dict,
     ) -> Result<Vec<Session>, Error> {
-        let options = options::EndSessions::try_from(options)?;
+        let mut options = options::EndSessions::try_from(options)?;
         let (caller, account) = self.caller_about(&header, user).await?;
+        let caller = caller.with_tags(options.tags.take());
         sessions::end(&self.core, &caller, &account, options).await
     }
 
@@ -206,8 +240,9 @@ impl Manager {
         id: &str,
         options: Dict,
     ) -> Result<Authenticator, Error> {
-        let options = options::LockAuthenticator::try_from(options)?;
+        let mut options = options::LockAuthenticator::try_from(options)?;
         let (caller, account) = self.caller_about(&header, user).await?;
+        let caller = caller.with_tags(options.tags.take());
         authenticator::lock(&self.core, &caller, &account, id, options).await
     }
 
@@ -219,9 +254,36 @@ impl Manager {
         id: &str,
         options: Dict,
     ) -> Result<Authenticator, Error> {
-        let options = options::UnlockAuthenticator::try_from(options)?;
+        let mut options = options::UnlockAuthenticator::try_from(options)?;
         let (caller, account) = self.caller_about(&header, user).await?;
+        let caller = caller.with_tags(options.tags.take());
         authenticator::unlock(&self.core, &caller, &account, id, options).await
+    }
+
+    #[zbus(out_args("failures"))]
+    async fn list_failures(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        user: &str,
+        filter: Dict,
+    ) -> Result<Vec<Failure>, Error> {
+        let filter = options::FailureFilter::try_from(filter)?;
+        let user = Some(user).filter(|user| !user.is_empty());
+        let (_, account) = self.caller_about_some(&header, user).await?;
+        attempts::list(&self.core, account.as_ref(), filter).await
+    }
+
+    #[zbus(out_args("account"))]
+    async fn reset_failures(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        user: &str,
+        options: Dict,
+    ) -> Result<Account, Error> {
+        let mut options = options::ResetFailures::try_from(options)?;
+        let (caller, account) = self.caller_about(&header, user).await?;
+        let caller = caller.with_tags(options.tags.take());
+        attempts::reset(&self.core, &caller, &account, options).await
     }
 
     #[zbus(out_args("events"))]
@@ -235,15 +297,15 @@ impl Manager {
         // The trail outlives the account: root may ask about one that is gone.
         let uid = match &filter.user {
             Some(user) if caller.uid == 0 => {
-                filter.user = Some(
-                    resolve(&self.core, &caller, user)
-                        .await
-                        .map_or_else(|_| user.clone(), |found| found.name),
-                );
+                match self.resolve(&header, &caller, user).await {
+                    Ok(found) => filter.user = Some(found.name),
+                    Err(error @ Error::InvalidArgument(_)) => return Err(error),
+                    Err(_) => {}
+                }
                 None
             }
             Some(user) => {
-                let account = resolve(&self.core, &caller, user).await?;
+                let account = self.resolve(&header, &caller, user).await?;
                 filter.user = Some(account.name);
                 Some(account.uid)
             }

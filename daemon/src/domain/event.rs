@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::lock::Time;
+use lockdown_dbus_api::tags::Tags;
+
+use super::lock::{Owner, Time};
 
 /// What happened. The names are stable: `lockdownctl events --action` takes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub enum Action {
     LockExpired,
     /// `valid_until` was set.
     SetExpiry,
+    /// Identifiers or metadata of an account were set.
+    SetAccount,
     /// `valid_until` has passed.
     AccountExpired,
     /// An account was locked down.
@@ -37,6 +41,10 @@ pub enum Action {
     SessionRefused,
     /// The login path denied a login.
     LoginDenied,
+    /// Attempts to sign in have failed or were refused, a burst at a time.
+    AttemptsFailed,
+    /// Somebody ended the count of failed attempts.
+    ResetFailures,
     /// A session was opened.
     SessionStart,
     /// A session has ended.
@@ -58,6 +66,7 @@ impl Action {
             Self::UnlockAuthenticator => "unlock-authenticator",
             Self::LockExpired => "lock-expired",
             Self::SetExpiry => "set-expiry",
+            Self::SetAccount => "set-account",
             Self::AccountExpired => "account-expired",
             Self::Lockdown => "lockdown",
             Self::LockdownFinished => "lockdown-finished",
@@ -67,6 +76,8 @@ impl Action {
             Self::EndSessions => "end-sessions",
             Self::SessionRefused => "session-refused",
             Self::LoginDenied => "login-denied",
+            Self::AttemptsFailed => "attempts-failed",
+            Self::ResetFailures => "reset-failures",
             Self::SessionStart => "session-start",
             Self::SessionEnd => "session-end",
             Self::RecordDrift => "record-drift",
@@ -78,7 +89,7 @@ impl Action {
     #[must_use]
     pub fn severity(self) -> Severity {
         match self {
-            Self::SessionStart | Self::SessionEnd => Severity::Info,
+            Self::SessionStart | Self::SessionEnd | Self::AttemptsFailed => Severity::Info,
             Self::Lockdown => Severity::Critical,
             Self::RecordDrift | Self::SessionRefused | Self::RecoveryExpired => Severity::Warning,
             _ => Severity::Notice,
@@ -147,6 +158,8 @@ pub struct Event {
     pub caller: Fields,
     /// What was asked for.
     pub input: Fields,
+    /// What the caller gave with it; see [`lockdown_dbus_api::tags`].
+    pub tags: Tags,
 }
 
 impl Event {
@@ -163,6 +176,7 @@ impl Event {
             outcome: Outcome::Success,
             caller: Fields::new(),
             input: Fields::new(),
+            tags: Tags::new(),
         }
     }
 
@@ -170,6 +184,12 @@ impl Event {
     #[must_use]
     pub fn severity(&self) -> Severity {
         match self.outcome {
+            // Nobody has asked for it.
+            Outcome::Success
+                if self.action == Action::Lock && self.owner == Owner::AttackProtection.to_string() =>
+            {
+                Severity::Warning
+            }
             Outcome::Success => self.action.severity(),
             Outcome::Refused(_) | Outcome::Failed(_) => Severity::Warning,
         }

@@ -1,10 +1,12 @@
 //! What touches the host, one room each.
 
+pub mod activity;
 pub mod administrators;
 pub mod as_account;
 pub mod authenticators;
 pub mod cgroup;
 pub mod clock;
+pub mod home;
 pub mod hooks;
 pub mod keys_elsewhere;
 pub mod login_defs;
@@ -22,4 +24,5 @@ pub mod suspects;
 pub mod sweep;
 pub mod terminals;
 pub mod tokens;
+pub mod tree;
 pub mod units;

@@ -1,12 +1,12 @@
 //! The audit trail: append and query.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, Result, params, params_from_iter, types::Value};
 
 use lockdown_dbus_api::{options::EventFilter, views};
 
-use crate::domain::event::{Event, Fields, Outcome};
+use crate::domain::event::{Event, Outcome};
 
 /// Rows that `ListEvents` returns if no limit is given, and at most.
 const DEFAULT_LIMIT: u32 = 1_000;
@@ -20,8 +20,9 @@ pub(super) fn append(connection: &Connection, event: &Event) -> Result<()> {
     };
     connection
         .prepare_cached(
-            "INSERT INTO events (time, action, severity, account, target, owner, reason, outcome, error, caller, input)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "INSERT INTO events (time, action, severity, account, target, owner, reason, outcome, error, caller, input,
+                 tags)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             event.time,
@@ -35,12 +36,13 @@ pub(super) fn append(connection: &Connection, event: &Event) -> Result<()> {
             error,
             json(&event.caller),
             json(&event.input),
+            json(&event.tags),
         ])?;
     Ok(())
 }
 
-fn json(fields: &Fields) -> String {
-    let object = fields.iter().map(|(key, value)| ((*key).to_owned(), value.as_str().into())).collect();
+fn json<K: AsRef<str>>(fields: &BTreeMap<K, String>) -> String {
+    let object = fields.iter().map(|(key, value)| (key.as_ref().to_owned(), value.as_str().into())).collect();
     serde_json::Value::Object(object).to_string()
 }
 
@@ -64,7 +66,7 @@ pub fn list(connection: &Connection, filter: &EventFilter) -> Result<Vec<views::
     let limit = filter.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
     let mut rows = connection
         .prepare(&format!(
-            "SELECT id, time, action, severity, account, target, owner, reason, outcome, error, caller, input
+            "SELECT id, time, action, severity, account, target, owner, reason, outcome, error, caller, input, tags
              FROM events WHERE {} ORDER BY id DESC LIMIT {limit}",
             conditions.join(" AND ")
         ))?
@@ -82,6 +84,7 @@ pub fn list(connection: &Connection, filter: &EventFilter) -> Result<Vec<views::
                 error: row.get(9)?,
                 caller: map(&row.get::<_, String>(10)?),
                 input: map(&row.get::<_, String>(11)?),
+                tags: map(&row.get::<_, String>(12)?),
             })
         })?
         .collect::<Result<Vec<_>>>()?;
