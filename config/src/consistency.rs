@@ -4,7 +4,7 @@ use crate::destination::{full_mail_address, is_loopback, split_server};
 use crate::error::{Position, Problem, quote};
 use crate::notify::{Rule, Transport};
 use crate::provenance::{Loaded, Origin, rule_key};
-use crate::settings::{Email, Tls};
+use crate::settings::{AttackProtection, Email, Tls};
 
 /// Each costs every event a look.
 const MAX_RULES: usize = 100;
@@ -19,6 +19,14 @@ pub(crate) fn check(loaded: &Loaded) -> Vec<Problem> {
         }
     };
     let settings = &loaded.settings;
+    if let Some(message) = of_attempts(&settings.attack_protection) {
+        // At the one that was set; at the total if both were.
+        let keys = ["attack_protection.max_attempts_total", "attack_protection.max_attempts"];
+        let is_set = |key: &&str| matches!(loaded.provenance.origin(key), Origin::File { .. });
+        if let Some(key) = keys.into_iter().find(is_set) {
+            problem(key, key, message);
+        }
+    }
     for (key, message) in of_email(&settings.email) {
         problem(key, key, message.to_owned());
     }
@@ -48,6 +56,16 @@ fn without_domain(address: &str) -> String {
         "{} lacks a domain: only this host's own mail knows its mailboxes by their names alone",
         quote(address)
     )
+}
+
+fn of_attempts(attempts: &AttackProtection) -> Option<String> {
+    let AttackProtection { max_attempts, max_attempts_total, .. } = attempts;
+    (max_attempts > max_attempts_total).then(|| {
+        format!(
+            "max_attempts is {max_attempts} and max_attempts_total {max_attempts_total}; the second must not be less than \
+             the first"
+        )
+    })
 }
 
 fn of_email(email: &Email) -> Vec<(&'static str, &'static str)> {
@@ -84,9 +102,29 @@ mod tests {
     use crate::document;
 
     fn problems(text: &str) -> Vec<String> {
+        problems_of(&[("f", text)])
+    }
+
+    fn problems_of(files: &[(&str, &str)]) -> Vec<String> {
         let mut loaded = Loaded::default();
-        assert_eq!(document::apply(Path::new("f"), text, &mut loaded), [], "{text}");
+        for (path, text) in files {
+            assert_eq!(document::apply(Path::new(path), text, &mut loaded), [], "{text}");
+        }
         check(&loaded).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn more_attempts_from_one_source_than_from_all_are_a_mistake() {
+        assert_eq!(
+            problems("attack_protection.max_attempts = 101"),
+            [
+                "f:1:1: attack_protection.max_attempts: max_attempts is 101 and max_attempts_total 100; the second must not be less than the first"
+            ]
+        );
+        let lower = ("g", "\nattack_protection.max_attempts_total = 4");
+        let of = |first| problems_of(&[("f", first), lower]);
+        assert!(of("attack_protection.max_attempts = 5")[0].starts_with("g:2:1: "));
+        assert_eq!(of("attack_protection.max_attempts = 4"), [""; 0]);
     }
 
     #[test]

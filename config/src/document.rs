@@ -254,10 +254,10 @@ mod tests {
             ("[x]", format!("f:1:2: x: is an unknown section; {sections}")),
             ("\u{feff}\"\\n\" = 1", format!("f:1:1: \\n: is an unknown section; {sections}")),
             (
-                "duration = 1",
-                "f:1:1: duration: stands outside of its section; write it below a line [lock]".into(),
+                "timeout = 1",
+                "f:1:1: timeout: stands outside of its section; write it below a line [nss]".into(),
             ),
-            ("[nss]\nduration = 1", "f:2:1: nss.duration: belongs to the section [lock]".into()),
+            ("[lock]\ntimeout = 1", "f:2:1: lock.timeout: belongs to the section [nss]".into()),
             ("lock = 3", format!("f:1:8: lock: {}", no_value("integer"))),
             ("[[lock]]", format!("f:1:1: lock: {}", no_value("array"))),
             (
@@ -279,6 +279,21 @@ mod tests {
                 format!(
                     "f:1:15: nss.timeout: \"5min\" has the unknown unit \"min\"; units are d, h, m, s and ms; {TIMEOUT}"
                 ),
+            ),
+            (
+                "attack_protection.max_attempts = 129",
+                "f:1:34: attack_protection.max_attempts: 129 is out of range; must be an integer from 1 to 128".into(),
+            ),
+            (
+                "attack_protection.max_attempts = '9'",
+                "f:1:34: attack_protection.max_attempts: the string \"9\" has the wrong type; must be an integer from 1 to 128"
+                    .into(),
+            ),
+            (
+                "attack_protection.trusted_sources = ['::/129']",
+                "f:1:38: attack_protection.trusted_sources: \"::/129\" is neither; must be a list of addresses and networks, \
+                 such as [\"192.0.2.7\", \"2001:db8::/32\"]"
+                    .into(),
             ),
             ("nss.timeout = '61s'", format!("f:1:15: nss.timeout: \"61s\" is too long; {TIMEOUT}")),
             ("nss.timeout = '99ms'", format!("f:1:15: nss.timeout: \"99ms\" is too short; {TIMEOUT}")),

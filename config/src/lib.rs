@@ -29,8 +29,8 @@ pub use layers::Paths;
 pub use notify::{Rule, Severity, Transport};
 pub use provenance::{Entry, Loaded, Origin, Provenance};
 pub use settings::{
-    Email, Enforcement, Events, FollowKeys, Lock, Lockdown, Notifications, Nss, Protected, SelfService,
-    Sessions, Settings, Tls,
+    AttackProtection, Email, Enforcement, Events, FollowKeys, Lock, Lockdown, Notifications, Nss, Protected,
+    SelfService, Sessions, Settings, Tls,
 };
 pub use value::Value;
 

@@ -169,8 +169,8 @@ mod tests {
     use super::*;
     use crate::document;
     use crate::settings::{
-        Email, Enforcement, Events, FollowKeys, Lock, Lockdown, Notifications, Nss, Protected, SelfService,
-        Sessions, Tls,
+        AttackProtection, Email, Enforcement, Events, FollowKeys, Lock, Lockdown, Notifications, Nss,
+        Protected, SelfService, Sessions, Tls,
     };
 
     fn loaded(path: &str, text: &str) -> Loaded {
@@ -244,6 +244,44 @@ mod tests {
         }
     }
 
+    fn network() -> impl Strategy<Value = String> {
+        let address = prop_oneof![
+            any::<std::net::Ipv4Addr>().prop_map(|address| address.to_string()),
+            any::<std::net::Ipv6Addr>().prop_map(|address| address.to_string()),
+        ];
+        (address, proptest::option::of(0..=32_u8)).prop_map(|(address, prefix)| match prefix {
+            Some(prefix) => format!("{address}/{prefix}"),
+            None => address,
+        })
+    }
+
+    prop_compose! {
+        fn attack_protection()(
+            flags: [bool; 3],
+            max_attempts in 1..=128_u32,
+            max_attempts_total in 1..=128_u32,
+            window in milliseconds(1_000..=365 * 86_400_000),
+            duration in proptest::option::of(1..=3650 * 86_400_u64),
+            ignore_services in names(),
+            trusted_sources in proptest::collection::vec(network(), 0..4),
+            warn_attempts_left in 0..=128_u32,
+        ) -> AttackProtection {
+            let [enabled, per_source, even_deny_root] = flags;
+            AttackProtection {
+                enabled,
+                max_attempts,
+                max_attempts_total,
+                window,
+                duration: duration.map(Duration::from_secs),
+                per_source,
+                even_deny_root,
+                ignore_services,
+                trusted_sources,
+                warn_attempts_left,
+            }
+        }
+    }
+
     prop_compose! {
         fn settings()(
             seconds in proptest::option::of(1..=3650 * 86_400u64),
@@ -251,6 +289,7 @@ mod tests {
             message in proptest::option::of("([^\\pC\\s]([^\\pC]|\n){0,40})?[^\\pC\\s]"),
             lockdown in lockdown(),
             keep_password: bool,
+            attack_protection in attack_protection(),
             phone in proptest::option::of("[0-9][-0-9 ]{0,20}[0-9]"),
             users in names(),
             groups in names(),
@@ -271,6 +310,7 @@ mod tests {
                 self_service: SelfService { message: message.clone(), url: None, phone, keep_password },
                 lock: Lock { duration: seconds.map(Duration::from_secs), end_sessions, message },
                 lockdown,
+                attack_protection,
                 protected: Protected { users, groups, admin_groups },
                 enforcement: Enforcement { reconcile_interval },
                 nss: Nss { timeout },

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use crate::destination::{Word, absolute_path, full_mail_address, mail_address, server};
 use crate::notify::Rule;
-use crate::value::{Fault, Flag, Given, Kind, Names, Number, OneOf, Period, PeriodOrNever, Text, Value};
+use crate::value::{
+    Count, Fault, Flag, Given, Kind, Names, Networks, OneOf, Period, PeriodOrNever, Text, Value,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -126,6 +128,53 @@ settings! {
         keep_password: bool = true => Flag;
     }
 
+    /// Attack protection: who has failed to sign in too often is locked for a while. It counts, and locks, without the
+    /// daemon. A lock never ends sessions, and is lifted with lockdownctl unlock or lockdownctl failures --reset.
+    attack_protection: AttackProtection {
+        /// Whether failed attempts are counted, and lock.
+        /// Allowed: true or false.
+        enabled: bool = true => Flag;
+
+        /// As many failed attempts on an account lock it for the remote host, or the user of this host, that they came
+        /// from. Of an IPv6 address the first 64 bits count.
+        /// Allowed: an integer from 1 to 128.
+        max_attempts: u32 = 10 => Count { min: 1, max: 128 };
+
+        /// As many failed attempts on an account from remote hosts, whichever they are, lock it for all of them; who sits at
+        /// the console, and sudo and su, go on. Not less than max_attempts.
+        /// Allowed: an integer from 1 to 128.
+        max_attempts_total: u32 = 100 => Count { min: 1, max: 128 };
+
+        /// How long a failed attempt counts. A success from where it came from ends it sooner.
+        /// Allowed: a duration from 1s to 365d.
+        window: Duration = 15 * MINUTE => Period { min: SECOND, max: 365 * DAY };
+
+        /// How long a lock stands; "never": until it is lifted. Whoever can reach a login can then lock everybody out.
+        /// Allowed: a duration from 1s to 3650d in whole seconds, or "never".
+        duration: Option<Duration> = Some(HOUR) => PeriodOrNever(Period { min: SECOND, max: 3650 * DAY });
+
+        /// Whether attempts are counted by where they come from. If not, max_attempts of them lock the account wherever one
+        /// signs in: anybody can lock anybody out then.
+        /// Allowed: true or false.
+        per_source: bool = true => Flag;
+
+        /// Whether root is locked, too. A key lets root in all the same.
+        /// Allowed: true or false.
+        even_deny_root: bool = false => Flag;
+
+        /// PAM services that are not looked at: their attempts do not count, and are not refused.
+        /// Allowed: a list of service names, such as ["a", "b"].
+        ignore_services: Vec<String> = Vec::new() => Names { of: "service" };
+
+        /// Where attempts do not count and no lock holds. An address proves nothing if others can take it.
+        /// Allowed: a list of addresses and networks, such as ["192.0.2.7", "2001:db8::/32"].
+        trusted_sources: Vec<String> = Vec::new() => Networks;
+
+        /// A user who signs in is told of the failed attempts before, if this many or fewer more would have locked. 0: never.
+        /// Allowed: an integer from 0 to 128.
+        warn_attempts_left: u32 = 3 => Count { min: 0, max: 128 };
+    }
+
     /// Accounts that can be neither locked nor locked down. Root, nobody, system accounts and the last account that
     /// can administer the host always belong to them.
     protected: Protected {
@@ -199,8 +248,8 @@ settings! {
     notifications: Notifications {
         /// How many messages are kept at most, with those that could not be delivered. If there are more, the oldest of the least
         /// severe are dropped, which is an event itself.
-        /// Allowed: a whole number from 100 to 100000.
-        queue_max: u32 = 10_000 => Number { min: 100, max: 100_000 };
+        /// Allowed: an integer from 100 to 100000.
+        queue_max: u32 = 10_000 => Count { min: 100, max: 100_000 };
     }
 }
 

@@ -1,6 +1,7 @@
 //! The kinds of values that settings have: how each is read, what it allows, and how it is written back.
 
 use std::fmt::{self, Display, Formatter};
+use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -95,25 +96,25 @@ impl Kind for Flag {
     }
 }
 
-/// A whole number within bounds, both included.
-pub(crate) struct Number {
+/// A number of things within bounds, both included.
+pub(crate) struct Count {
     pub(crate) min: u32,
     pub(crate) max: u32,
 }
 
-impl Kind for Number {
+impl Kind for Count {
     type Type = u32;
 
     fn allowed(&self) -> String {
-        format!("a whole number from {} to {}", self.min, self.max)
+        format!("an integer from {} to {}", self.min, self.max)
     }
 
     fn read(&self, given: &Given<'_>) -> Result<u32, Fault> {
         let number = given.get_ref().as_integer().ok_or_else(|| self.wrong_type(given))?;
-        u32::from_str_radix(number.as_str(), number.radix())
-            .ok()
-            .filter(|number| (self.min..=self.max).contains(number))
-            .ok_or_else(|| self.fault(given, format_args!("{number} is out of bounds")))
+        let count = u32::from_str_radix(number.as_str(), number.radix()).ok();
+        count
+            .filter(|count| (self.min..=self.max).contains(count))
+            .ok_or_else(|| self.fault(given, format_args!("{number} is out of range")))
     }
 
     fn write(&self, value: &u32) -> Value {
@@ -244,9 +245,9 @@ impl<T: Copy + PartialEq> Kind for OneOf<T> {
     }
 }
 
-/// A list of names that NSS knows.
+/// A list of names: those that NSS knows, or of PAM services.
 pub(crate) struct Names {
-    /// Whose names they are: "user" or "group".
+    /// Whose names they are: "user", "group" or "service".
     pub(crate) of: &'static str,
 }
 
@@ -286,4 +287,38 @@ impl Names {
         };
         Err(self.fault(given, format_args!("{} {wrong}", quote(name))))
     }
+}
+
+/// A list of addresses and networks.
+pub(crate) struct Networks;
+
+impl Kind for Networks {
+    type Type = Vec<String>;
+
+    fn allowed(&self) -> String {
+        "a list of addresses and networks, such as [\"192.0.2.7\", \"2001:db8::/32\"]".to_owned()
+    }
+
+    fn read(&self, given: &Given<'_>) -> Result<Vec<String>, Fault> {
+        let list = given.get_ref().as_array().ok_or_else(|| self.wrong_type(given))?;
+        let read = |network: &Given<'_>| {
+            let text = network.get_ref().as_str().ok_or_else(|| self.wrong_type(network))?;
+            let fault = || self.fault(network, format_args!("{} is neither", quote(text)));
+            is_network(text).then(|| text.to_owned()).ok_or_else(fault)
+        };
+        list.iter().map(read).collect()
+    }
+
+    fn write(&self, value: &Vec<String>) -> Value {
+        Value::List(value.clone())
+    }
+}
+
+/// An address, alone or with the length of a prefix behind a slash.
+fn is_network(text: &str) -> bool {
+    let (address, prefix) =
+        text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+    let Ok(address) = address.parse::<IpAddr>() else { return false };
+    let longest = if address.is_ipv4() { 32 } else { 128 };
+    prefix.is_none_or(|prefix| prefix.parse().is_ok_and(|prefix: u8| prefix <= longest))
 }

@@ -3,8 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    accounts, authenticator, authenticators, completions, config, doctor, end_sessions, events, expire, lock,
-    lockdown, metrics, monitor, notify, restore, sessions, status, unlock,
+    account, accounts, authenticator, authenticators, completions, config, doctor, end_sessions, events,
+    expire, failures, lock, lockdown, metrics, monitor, notify, restore, sessions, status, unlock,
 };
 
 /// Lock compromised accounts down and keep them out.
@@ -12,7 +12,8 @@ use crate::commands::{
 /// lockdownctl talks to lockdownd, the daemon that locks accounts, over the system bus. What it locks stays locked while
 /// the daemon is stopped, across reboots, and for every way into the host that runs PAM.
 ///
-/// USER is a login name, "uid:1000", or an identifier that was given to the account ("email:…", "id:…"). TIME is
+/// USER is a login name, "uid:1000", or an identifier that was given to the account by `lockdownctl account set` ("email:…",
+/// "phone:…", "id:…", or of a kind of your own). TIME is
 /// "2026-12-01T14:00:00Z", "2026-12-01", "2026-12-01 14:00", "14:00" (today), "today", "tomorrow", "yesterday" (each
 /// with or without a time of day) or "now"; without an offset it is in the local time zone. DURATION is a number and a
 /// unit, or several: "4s", "90m", "1h30m", "2d".
@@ -64,6 +65,8 @@ pub enum Command {
     #[allow(missing_docs)]
     Status(status::Args),
     #[allow(missing_docs)]
+    Account(account::Args),
+    #[allow(missing_docs)]
     Accounts(accounts::Args),
     #[allow(missing_docs)]
     Expire(expire::Args),
@@ -75,6 +78,8 @@ pub enum Command {
     Authenticators(authenticators::Args),
     #[allow(missing_docs)]
     Authenticator(authenticator::Args),
+    #[allow(missing_docs)]
+    Failures(failures::Args),
     #[allow(missing_docs)]
     Events(events::Args),
     #[allow(missing_docs)]
@@ -101,7 +106,7 @@ Exit status:
   3  no such account, session or authenticator
   4  not authorised
   5  the daemon (or, with --host, the other host) cannot be reached
-  6  refused: the account is protected, the authenticator cannot be locked, or the configuration switches this off
+  6  refused: the account is protected, the authenticator cannot be locked, the identifier is taken, or the configuration switches this off
 
 Environment:
   NO_COLOR                 if set and not empty, no colour on a terminal either

@@ -9,13 +9,13 @@ use futures_util::{Stream, StreamExt, future};
 use lockdown_dbus_api::{
     Error, ManagerProxy,
     options::{
-        AccountFilter, EndSessions, EventFilter, Lock, LockAuthenticator, Lockdown, LockdownSelf,
-        NotificationFilter, Restore, RetryNotifications, SessionFilter, Unlock, UnlockAuthenticator,
-        VerifyEvents,
+        AccountFilter, EndSessions, EventFilter, FailureFilter, Lock, LockAuthenticator, Lockdown,
+        LockdownSelf, NotificationFilter, ResetFailures, Restore, RetryNotifications, SessionFilter,
+        SetAccount, Unlock, UnlockAuthenticator, VerifyEvents,
     },
     views::{
-        Account, Authenticator, Drift, Event, LockdownPreview, LockdownResult, Metrics, Notification,
-        NotificationTest, Progress, Restored, Session, Verification,
+        Account, Authenticator, Drift, Event, Failure as FailedAttempt, LockdownPreview, LockdownResult,
+        Metrics, Notification, NotificationTest, Progress, Restored, Session, Verification,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -221,13 +221,13 @@ impl Client {
         self.call("ListAccounts", (filter,)).await
     }
 
-    /// `SetExpiry`; 0 = never.
+    /// `SetAccount`.
     ///
     /// # Errors
     ///
     /// As [`Self::lock_account`].
-    pub async fn set_expiry(&self, user: &str, unix_seconds: i64) -> Result<(), Failure> {
-        self.call("SetExpiry", (user, unix_seconds)).await
+    pub async fn set_account(&self, user: &str, options: &SetAccount) -> Result<Account, Failure> {
+        self.call("SetAccount", (user, options)).await
     }
 
     /// `ListSessions`.
@@ -283,6 +283,24 @@ impl Client {
         options: &UnlockAuthenticator,
     ) -> Result<Authenticator, Failure> {
         self.call("UnlockAuthenticator", (user, id, options)).await
+    }
+
+    /// `ListFailures`; of all accounts if `user` is empty.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn failures(&self, user: &str, filter: &FailureFilter) -> Result<Vec<FailedAttempt>, Failure> {
+        self.call("ListFailures", (user, filter)).await
+    }
+
+    /// `ResetFailures`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn reset_failures(&self, user: &str, options: &ResetFailures) -> Result<Account, Failure> {
+        self.call("ResetFailures", (user, options)).await
     }
 
     /// `ListEvents`.

@@ -23,7 +23,7 @@ pub const NOT_FOUND: u8 = 3;
 pub const NOT_AUTHORIZED: u8 = 4;
 /// The daemon cannot be reached.
 pub const UNREACHABLE: u8 = 5;
-/// Refused: protected, disabled, not lockable, an administrator's last authenticator.
+/// Refused: protected, disabled, not lockable, an administrator's last authenticator, another account's identifier.
 pub const REFUSED: u8 = 6;
 
 /// Why a command did not do what it was asked.
@@ -176,9 +176,11 @@ fn call_code(error: &Error) -> u8 {
     match error {
         Error::NoSuchAccount(_) | Error::NoSuchSession(_) | Error::NoSuchAuthenticator(_) => NOT_FOUND,
         Error::NotAuthorized(_) => NOT_AUTHORIZED,
-        Error::Protected(_) | Error::Disabled(_) | Error::NotLockable(_) | Error::LastAuthenticator(_) => {
-            REFUSED
-        }
+        Error::Protected(_)
+        | Error::Disabled(_)
+        | Error::NotLockable(_)
+        | Error::LastAuthenticator(_)
+        | Error::IdentifierTaken(_) => REFUSED,
         Error::InvalidArgument(_) => USAGE,
         Error::AlreadyLocked(_) | Error::NotLocked(_) | Error::Failed(_) => FAILED,
         Error::ZBus(error) => bus_code(error),

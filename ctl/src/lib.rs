@@ -12,6 +12,7 @@ pub mod commands;
 pub mod exit;
 pub mod moment;
 pub mod output;
+pub mod pairs;
 pub mod remote;
 pub mod shell;
 pub mod target;

@@ -1,9 +1,9 @@
 //! What every operation works with.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock, Weak},
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -13,12 +13,14 @@ use zbus::Connection;
 use lockdown_config::Settings;
 use lockdown_dbus_api::Error;
 use lockdown_delivery::RELAY_SOCKET;
-use lockdown_enforcement::DenyDirectory;
+use lockdown_enforcement::{DenyDirectory, TallyDirectory};
 
 use crate::{
     announcement::Announcement,
     domain::{lock::Time, notify::Rules, refusals::Refusals},
     host::{clock, login_defs, nss::Nss, nss::NssError},
+    operations::attempts::Attempts,
+    per_uid::PerUid,
     store::{Store, StoreError, lockdowns::LockdownId},
 };
 
@@ -29,6 +31,8 @@ pub struct Core {
     pub store: Store,
     /// Where the deny records lie, to compare with the store.
     pub directory: DenyDirectory,
+    /// Failed attempts: the tallies, and what the login path has reported of them.
+    pub attempts: Attempts,
     /// The system bus: logind, systemd, polkit.
     pub bus: Connection,
     /// The kernel's name for this boot.
@@ -48,7 +52,7 @@ pub struct Core {
     nss_for_others: Nss,
     announcements: mpsc::UnboundedSender<Announcement>,
     deciding: Mutex<()>,
-    alone: std::sync::Mutex<HashMap<u32, Weak<Mutex<()>>>>,
+    alone: PerUid,
     taken_up: Arc<std::sync::Mutex<HashSet<LockdownId>>>,
 }
 
@@ -76,6 +80,7 @@ impl Core {
     pub fn new(
         store: Store,
         directory: DenyDirectory,
+        tallies: TallyDirectory,
         bus: Connection,
         settings: Settings,
     ) -> std::io::Result<(Self, mpsc::UnboundedReceiver<Announcement>)> {
@@ -88,6 +93,7 @@ impl Core {
         let core = Self {
             store,
             directory,
+            attempts: Attempts::new(tallies),
             bus,
             boot_id,
             refusals: std::sync::Mutex::default(),
@@ -100,7 +106,7 @@ impl Core {
             nss_for_others,
             announcements,
             deciding: Mutex::default(),
-            alone: std::sync::Mutex::default(),
+            alone: PerUid::default(),
             taken_up: Arc::default(),
         };
         Ok((core, queue))
@@ -153,14 +159,7 @@ impl Core {
 
     /// Held while the host is changed for this account.
     pub async fn alone_with(&self, uid: u32) -> OwnedMutexGuard<()> {
-        let mutex = {
-            let mut all = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
-            all.retain(|_, mutex| mutex.strong_count() > 0);
-            let mutex = all.get(&uid).and_then(Weak::upgrade).unwrap_or_default();
-            all.insert(uid, Arc::downgrade(&mutex));
-            mutex
-        };
-        mutex.lock_owned().await
+        self.alone.lock(uid).await
     }
 
     /// Takes a lockdown up to finish it in the background; `None` if somebody has.

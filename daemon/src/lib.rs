@@ -15,6 +15,7 @@ pub mod logging;
 pub mod login_socket;
 pub mod metrics;
 pub mod operations;
+pub mod per_uid;
 pub mod report;
 pub mod service;
 pub mod store;

@@ -137,8 +137,11 @@ async fn serve_one(core: &Arc<Core>, connection: OwnedFd, peer: Peer) -> io::Res
             join::denied(core, report, peer.pid).await;
             Ok(())
         }
-        // What counts is in the tally.
-        Request::Attempt(_) => Ok(()),
+        // What counts is in the tally already.
+        Request::Attempt(report) => {
+            core.attempts.report(&report);
+            Ok(())
+        }
         Request::Trigger(report) => {
             lockdown::triggered(core, report, peer.pid).await;
             Ok(())

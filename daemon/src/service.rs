@@ -1,6 +1,10 @@
 //! Builds the parts, runs them, ends them.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use sd_notify::NotifyState;
 use tokio::{
@@ -13,7 +17,9 @@ use zbus::{Connection, fdo::RequestNameFlags};
 
 use lockdown_config::{Paths, Settings};
 use lockdown_dbus_api::{BUS_NAME, OBJECT_PATH};
-use lockdown_enforcement::{DENY_DIRECTORY, DenyDirectory};
+use lockdown_enforcement::{
+    ATTACK_PROTECTION, DENY_DIRECTORY, DenyDirectory, TALLY_DIRECTORY, TallyDirectory,
+};
 
 use crate::{
     announcement::Announcement,
@@ -25,7 +31,9 @@ use crate::{
         clock::{self, Alarm},
     },
     login_socket,
-    operations::{configure, join, lockdown, notify, reconcile::reconcile, settle, standing_watch, trail},
+    operations::{
+        attempts, configure, join, lockdown, notify, reconcile::reconcile, settle, standing_watch, trail,
+    },
     store::{Store, StoreError},
 };
 
@@ -70,10 +78,18 @@ pub async fn run() -> Result<(), ServiceError> {
         tracing::info!("{leftovers} deny records that were being written when lockdownd ended were removed");
     }
     let bus = Connection::system().await?;
-    let (core, queue) = Core::new(store, directory, bus.clone(), loaded.settings.clone())?;
+    let tallies = TallyDirectory::new(TALLY_DIRECTORY);
+    // Neither keeps a lock from holding: what cannot be counted is loud, and the settings that were written before hold.
+    if let Err(error) = attempts::policy::make_directory(tallies.path()) {
+        tracing::error!("{TALLY_DIRECTORY}: {error}: failed attempts are not counted");
+    }
+    if let Err(error) = protect_from_attacks(&loaded.settings) {
+        tracing::error!("{error}");
+    }
+    let (core, queue) = Core::new(store, directory, tallies, bus.clone(), loaded.settings.clone())?;
     let core = Arc::new(core);
     trail::tell_head(&core).await?;
-    configure::note(&core, &loaded, false).await?;
+    configure::note(&core, &loaded, None).await?;
     reconcile(&core).await?;
 
     let mut tasks = start(&core, queue).await?;
@@ -133,6 +149,11 @@ async fn start(
     let parts = Arc::clone(core);
     tasks.spawn(async move { Ok(standing_watch::follow_systemd(parts).await?) });
     let parts = Arc::clone(core);
+    tasks.spawn(async move {
+        attempts::follow(parts).await;
+        Ok(())
+    });
+    let parts = Arc::clone(core);
     tasks.spawn(async move { reconcile_forever(&parts).await });
     let parts = Arc::clone(core);
     tasks.spawn(async move {
@@ -150,6 +171,7 @@ async fn start(
 
 async fn reconcile_forever(core: &Core) -> Result<(), ServiceError> {
     loop {
+        fold_attempts(core).await;
         let mut pause = tokio::time::interval(core.settings().enforcement.reconcile_interval);
         pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // The first tick is at once.
@@ -161,15 +183,32 @@ async fn reconcile_forever(core: &Core) -> Result<(), ServiceError> {
     }
 }
 
+async fn fold_attempts(core: &Core) {
+    if let Err(error) = attempts::fold_all(core).await {
+        tracing::error!("failed attempts cannot be compared with the store: {error}");
+    }
+}
+
 /// Takes the configuration of the files, or keeps the running one and says why.
-async fn reload(core: &Core) {
+async fn reload(core: &Arc<Core>) {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
         tell_systemd(&[NotifyState::Reloading, now]);
     }
     let recorded: Result<(), StoreError> = match Settings::load(&Paths::default()) {
         Ok(loaded) => {
+            let outcome = match protect_from_attacks(&loaded.settings) {
+                Ok(()) => Outcome::Success,
+                Err(error) => {
+                    tracing::error!("{error}");
+                    Outcome::Failed(error)
+                }
+            };
             core.configure(loaded.settings.clone());
-            configure::note(core, &loaded, true).await
+            let recorded = configure::note(core, &loaded, Some(outcome)).await;
+            // Locks of attack protection come and go with it.
+            let core = Arc::clone(core);
+            tokio::spawn(async move { fold_attempts(&core).await });
+            recorded
         }
         Err(error) => {
             tracing::error!("the configuration stays as it was: {error}");
@@ -182,6 +221,13 @@ async fn reload(core: &Core) {
         tracing::error!("the reload could not be recorded: {error}");
     }
     tell_systemd(&[NotifyState::Ready]);
+}
+
+/// Writes the settings of attack protection down for the login path.
+fn protect_from_attacks(settings: &Settings) -> Result<(), String> {
+    attempts::policy::write(&settings.attack_protection, Path::new(ATTACK_PROTECTION)).map_err(|error| {
+        format!("{ATTACK_PROTECTION}: {error}: attack protection goes on as it was set before")
+    })
 }
 
 fn tell_systemd(state: &[NotifyState]) {

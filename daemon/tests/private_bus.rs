@@ -246,3 +246,97 @@ async fn properties_and_listings_answer() {
     assert!(root.protected && !root.locked);
     assert_eq!(manager.check_records().await.unwrap(), Vec::new());
 }
+
+#[tokio::test]
+async fn accounts_are_named_by_what_was_set_for_them() {
+    let bus = Bus::start();
+    let _core = bus.serve(Settings::default()).await;
+    let client = bus.connect().await;
+    let manager = ManagerProxy::new(&client).await.unwrap();
+    let pair = |key: &str, value: &str| Some([(key.to_owned(), value.to_owned())].into());
+    let set = options::SetAccount {
+        email: Some("Nobody@example.org".into()),
+        identifiers: pair("badge", "17"),
+        metadata: pair("team", "blue"),
+        reason: Some("hired".into()),
+        tags: pair("ticket", "INC-4711"),
+        ..options::SetAccount::default()
+    };
+    let account = manager.set_account("nobody", &set).await.unwrap();
+    assert_eq!((account.email.as_str(), account.external_id.as_str()), ("Nobody@example.org", ""));
+    assert_eq!((&account.identifiers["badge"], &account.metadata["team"]), (&"17".into(), &"blue".into()));
+    for reference in ["email:nobody@EXAMPLE.org", "badge:17"] {
+        assert_eq!(manager.get_account(reference).await.unwrap().name, "nobody");
+    }
+
+    let again = options::SetAccount { email: set.email.clone(), ..options::SetAccount::default() };
+    let error = manager.set_account("daemon", &again).await.unwrap_err();
+    assert!(matches!(&error, Error::IdentifierTaken(text) if text.contains("that of nobody")), "{error:?}");
+    manager.set_account("nobody", &again).await.unwrap();
+    for reference in ["email:other@example.org", "badge:1", "desk:17"] {
+        let error = manager.get_account(reference).await.unwrap_err();
+        assert!(matches!(&error, Error::NoSuchAccount(_)), "{error:?}");
+    }
+    let expiry = options::SetAccount { valid_until: Some(1), id: Some("1".into()), ..Default::default() };
+    let error = manager.set_account("nobody", &expiry).await.unwrap_err();
+    assert!(matches!(&error, Error::Protected(_)), "{error:?}");
+    let account = manager.get_account("nobody").await.unwrap();
+    assert_eq!((account.external_id.as_str(), account.valid_until), ("", 0), "all of it, or nothing");
+
+    let removal = options::SetAccount {
+        email: Some(String::new()),
+        metadata: pair("team", ""),
+        ..options::SetAccount::default()
+    };
+    let account = manager.set_account("badge:17", &removal).await.unwrap();
+    assert_eq!((account.email.as_str(), account.metadata.len(), account.identifiers.len()), ("", 0, 1));
+    manager.get_account("email:nobody@example.org").await.unwrap_err();
+
+    let events = manager.list_events(&options::EventFilter::default()).await.unwrap();
+    let of: Vec<_> = events
+        .iter()
+        .map(|event| (event.action.as_str(), event.user.as_str(), event.outcome.as_str()))
+        .collect();
+    assert_eq!(
+        of,
+        [
+            ("set-account", "nobody", "success"),
+            ("set-account", "daemon", "refused"),
+            ("set-account", "nobody", "success"),
+            ("set-expiry", "nobody", "refused"),
+            ("set-account", "nobody", "success"),
+        ]
+    );
+    assert_eq!((&events[0].tags["ticket"], events[0].reason.as_str()), (&"INC-4711".to_owned(), "hired"));
+    assert_eq!(events[0].input["identifiers"], r#"{"badge":"17"}"#);
+    assert!(events[0].caller.contains_key("uid") && events[1].tags.is_empty());
+}
+
+#[tokio::test]
+async fn tags_go_with_every_change_and_its_refusal() {
+    let bus = Bus::start();
+    let _core = bus.serve(Settings::default()).await;
+    let client = bus.connect().await;
+    let manager = ManagerProxy::new(&client).await.unwrap();
+    let tags = Some([("ticket".to_owned(), "INC-4711".to_owned())].into());
+    let lock = options::Lock { tags: tags.clone(), ..options::Lock::default() };
+    manager.lock_account("nobody", &lock).await.unwrap_err();
+    let lockdown =
+        options::Lockdown { reason: Some("r".into()), tags: tags.clone(), ..options::Lockdown::default() };
+    manager.lockdown(&["nobody"], &lockdown).await.unwrap();
+    let key = options::LockAuthenticator { tags: tags.clone(), ..options::LockAuthenticator::default() };
+    manager.lock_authenticator("nobody", "ssh", &key).await.unwrap_err();
+    let own = options::LockdownSelf { tags: tags.clone(), ..options::LockdownSelf::default() };
+    assert!(matches!(manager.lockdown_self(&own).await, Err(Error::Disabled(_))));
+    let all = options::RetryNotifications { tags: tags.clone(), ..options::RetryNotifications::default() };
+    manager.retry_notifications(&all).await.unwrap();
+    let events = manager.list_events(&options::EventFilter::default()).await.unwrap();
+    let actions: Vec<_> = events.iter().map(|event| event.action.as_str()).collect();
+    assert_eq!(actions, ["lock", "lockdown", "lock-authenticator", "lockdown", "notifications-retried"]);
+    for event in &events {
+        assert_eq!(event.tags["ticket"], "INC-4711", "{}", event.action);
+    }
+    let bad = Some([("a b".to_owned(), String::new())].into());
+    let error = manager.unlock_account("nobody", &options::Unlock { tags: bad, ..Default::default() }).await;
+    assert!(matches!(&error, Err(Error::InvalidArgument(text)) if text.contains("`a b`")), "{error:?}");
+}

@@ -39,6 +39,9 @@ fn event(number: i64) -> Event {
     event.reason = format!("reason\n{number}");
     event.caller = [("name", "root".to_owned()), ("uid", "0".to_owned())].into();
     event.input = [("duration", number.to_string())].into();
+    if number % 4 == 0 {
+        event.tags = [("ticket".to_owned(), number.to_string())].into();
+    }
     if number % 3 == 0 {
         event.outcome = Outcome::Refused("is protected".into());
     }
@@ -254,7 +257,7 @@ fn events_of_nobody_are_named() {
     let store = trail(root.path(), 3);
     let connection = Connection::open(root.path().join("lockdown.db")).unwrap();
     let insert = "INSERT INTO events SELECT ?1, time, action, severity, account, target, owner, reason, outcome, \
-                  error, caller, input, hash FROM events WHERE id = 2";
+                  error, caller, input, tags, hash FROM events WHERE id = 2";
     for id in [-5, 4] {
         connection.execute(insert, [id]).unwrap();
     }
@@ -344,42 +347,55 @@ fn part_of_the_trail_can_be_verified() {
     assert_eq!((findings.checked, findings.last.id, problems(&findings)), (0, 10, vec![]));
 }
 
-#[test]
-fn a_database_from_before_the_chain_is_linked() {
-    let root = tempfile::tempdir().unwrap();
-    let earlier = Connection::open(root.path().join("lockdown.db")).unwrap();
-    for step in [
+/// A database of this version, from before the chain, with rows.
+fn earlier(root: &Path, version: usize) {
+    let steps = [
         include_str!("../src/store/schema/001_accounts_locks_sessions_events.sql"),
         include_str!("../src/store/schema/002_lockdowns.sql"),
         include_str!("../src/store/schema/003_authenticators.sql"),
-    ] {
-        earlier.execute_batch(step).unwrap();
-    }
-    earlier.pragma_update(None, "user_version", 3).unwrap();
-    earlier
-        .execute_batch(
-            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2500)
-             INSERT INTO events (time, action, severity, account, target, owner, reason, outcome, error, caller, input)
-             SELECT n, 'lock', 'notice', 'alice', 'lock:' || n, 'operator', 'r', 'success', '', '{}', '{}' FROM n",
+        include_str!("../src/store/schema/004_attempts.sql"),
+        include_str!("../src/store/schema/005_identifiers_metadata_tags.sql"),
+    ];
+    let connection = Connection::open(root.join("lockdown.db")).unwrap();
+    connection.execute_batch(&steps[..version].concat()).unwrap();
+    connection.pragma_update(None, "user_version", version.to_string()).unwrap();
+    let rows = |columns: &str, values: &str| {
+        format!(
+            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1250)
+             INSERT INTO events (time, action, severity, account, target, owner, reason, outcome, error, caller, input{columns})
+             SELECT n, 'lock', 'notice', 'alice', 'lock:' || n, 'operator', 'r', 'success', '', '{{}}', '{{}}'{values} FROM n"
         )
-        .unwrap();
-    drop(earlier);
-    let store = open(root.path());
-    run(append(&store, 1..=3));
-    let findings = verify(root.path());
-    assert_eq!((findings.checked, problems(&findings)), (2503, vec![]));
-    // The triggers are back in place.
-    let changed = Connection::open(root.path().join("lockdown.db"))
-        .unwrap()
-        .execute("UPDATE events SET reason = ''", []);
-    assert!(changed.unwrap_err().to_string().contains("append-only"));
-    // A store that is opened again is not linked again.
-    drop(store);
-    let head = |store: &Store| {
-        run(store.read(|connection| chain::head(connection).map_err(StoreError::from))).unwrap()
     };
-    let first = head(&open(root.path()));
-    assert_eq!(head(&open(root.path())), first);
+    connection.execute_batch(&rows("", "")).unwrap();
+    let (columns, values) =
+        if version < 5 { ("", "") } else { (", tags", ", json_object('ticket', 'INC-' || n)") };
+    connection.execute_batch(&rows(columns, values)).unwrap();
+}
+
+#[test]
+fn a_database_from_before_the_chain_is_linked() {
+    for version in [3, 5] {
+        let root = tempfile::tempdir().unwrap();
+        earlier(root.path(), version);
+        let store = open(root.path());
+        run(append(&store, 1..=3));
+        let findings = verify(root.path());
+        assert_eq!((findings.checked, problems(&findings)), (2503, vec![]));
+        let last = EventFilter { before: Some(2501), limit: Some(1), ..EventFilter::default() };
+        let tags = &run(list(&store, last))[0].tags;
+        assert_eq!(tags.get("ticket").map(String::as_str), (version == 5).then_some("INC-1250"));
+        // The triggers are back in place.
+        let connection = Connection::open(root.path().join("lockdown.db")).unwrap();
+        let changed = connection.execute("UPDATE events SET reason = ''", []);
+        assert!(changed.unwrap_err().to_string().contains("append-only"));
+        // A store that is opened again is not linked again.
+        drop(store);
+        let head = |store: &Store| {
+            run(store.read(|connection| chain::head(connection).map_err(StoreError::from))).unwrap()
+        };
+        let first = head(&open(root.path()));
+        assert_eq!(head(&open(root.path())), first);
+    }
 }
 
 /// What somebody might do to the rows.
@@ -391,9 +407,9 @@ enum Deed {
 }
 
 const COUNT: i64 = 12;
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 13] = [
     "time", "action", "severity", "account", "target", "owner", "reason", "outcome", "error", "caller",
-    "input", "hash",
+    "input", "tags", "hash",
 ];
 
 fn deed() -> impl Strategy<Value = Deed> {

@@ -20,6 +20,8 @@ pub enum Error {
     NotLockable(String),
     /// It is the last authenticator with which an administrator can get in; the option `force` locks it all the same.
     LastAuthenticator(String),
+    /// Another account has this identifier.
+    IdentifierTaken(String),
     /// The account is protected: it cannot be locked.
     Protected(String),
     /// Another lock stands in the way.
@@ -48,6 +50,7 @@ impl Error {
             | Self::NoSuchAuthenticator(text)
             | Self::NotLockable(text)
             | Self::LastAuthenticator(text)
+            | Self::IdentifierTaken(text)
             | Self::Protected(text)
             | Self::AlreadyLocked(text)
             | Self::NotLocked(text)

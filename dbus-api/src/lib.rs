@@ -2,7 +2,7 @@
 //!
 //! - [`manager`] has the typed proxy of `org.lockdown1.Manager`,
 //! - [`views`] the dictionaries that come back: account, lock, session, event,
-//! - [`options`] the dictionaries that go in,
+//! - [`options`] the dictionaries that go in, [`tags`] what every changing call may bring for its event,
 //! - [`error`] the errors, one name each.
 //!
 //! `org.lockdown1.xml` beside this crate's sources is the same contract for readers of any language.
@@ -13,6 +13,7 @@
 pub mod error;
 pub mod manager;
 pub mod options;
+pub mod tags;
 pub mod views;
 
 pub use error::Error;

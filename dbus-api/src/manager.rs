@@ -2,16 +2,18 @@
 
 use crate::{
     Error,
-    options::{self, AccountFilter, EventFilter, SessionFilter},
+    options::{self, AccountFilter, EventFilter, FailureFilter, SessionFilter},
     views::{
-        Account, Authenticator, AuthenticatorNotice, Drift, Event, ExpiryNotice, LockNotice, LockdownPreview,
-        LockdownResult, Metrics, Notification, NotificationTest, Progress, Restored, Session, Verification,
+        Account, Authenticator, AuthenticatorNotice, Drift, Event, ExpiryNotice, Failure, LockNotice,
+        LockdownPreview, LockdownResult, Metrics, Notification, NotificationTest, Progress, Restored,
+        Session, Verification,
     },
 };
 
 /// `org.lockdown1.Manager` on the system bus. The daemon is started by the bus if it does not run.
 ///
-/// `user` is a login name, `uid:1000`, or an identifier that the store has for the account (`email:…`, `id:…`).
+/// `user` is a login name, `uid:1000`, or an identifier that the store has for the account (`email:…`, `phone:…`,
+/// `id:…`, `KIND:…`).
 #[zbus::proxy(
     interface = "org.lockdown1.Manager",
     default_service = "org.lockdown1",
@@ -47,6 +49,9 @@ pub trait Manager {
     /// Sets when the account expires, Unix seconds; 0 = never.
     fn set_expiry(&self, user: &str, unix_seconds: i64) -> Result<(), Error>;
 
+    /// Sets what the store keeps for an account: identifiers, metadata, expiry.
+    fn set_account(&self, user: &str, options: &options::SetAccount) -> Result<Account, Error>;
+
     /// Open sessions, oldest first.
     fn list_sessions(&self, filter: &SessionFilter) -> Result<Vec<Session>, Error>;
 
@@ -73,6 +78,12 @@ pub trait Manager {
         id: &str,
         options: &options::UnlockAuthenticator,
     ) -> Result<Authenticator, Error>;
+
+    /// Failed attempts to sign in to an account, oldest first; with an empty name, those of all accounts.
+    fn list_failures(&self, user: &str, filter: &FailureFilter) -> Result<Vec<Failure>, Error>;
+
+    /// Ends the count of failed attempts on an account, and lifts the locks that attack protection has on it.
+    fn reset_failures(&self, user: &str, options: &options::ResetFailures) -> Result<Account, Error>;
 
     /// The audit trail, oldest first.
     fn list_events(&self, filter: &EventFilter) -> Result<Vec<Event>, Error>;

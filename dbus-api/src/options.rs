@@ -1,9 +1,14 @@
 //! The dictionaries that go into `org.lockdown1.Manager`. A key left out means the configured default; a key
 //! that is not listed here is refused with `InvalidArgument`.
 
+use std::collections::BTreeMap;
+
 use zbus::{SerializeDict, Type};
 
-use crate::{Dict, Error};
+use crate::{
+    Dict, Error,
+    tags::{self, Tags},
+};
 
 /// Options of `LockAccount`.
 #[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
@@ -19,6 +24,8 @@ pub struct Lock {
     pub end_sessions: Option<bool>,
     /// Owner of the lock; absent = `operator`. Only root may say `config:<file>` or `fleet:<issuer>`.
     pub owner: Option<String>,
+    /// What goes with the call into its event: see [`crate::tags`].
+    pub tags: Option<Tags>,
 }
 
 /// Options of `UnlockAccount`.
@@ -29,6 +36,8 @@ pub struct Unlock {
     pub reason: Option<String>,
     /// Lift the lock of this owner only; absent = those an operator may lift (`operator`, `attack-protection`).
     pub owner: Option<String>,
+    /// What goes with the call into its event: see [`crate::tags`].
+    pub tags: Option<Tags>,
 }
 
 /// Options of `LockAuthenticator`.
@@ -47,6 +56,8 @@ pub struct LockAuthenticator {
     pub unenforced: Option<bool>,
     /// Also the last authenticator with which an administrator can get in.
     pub force: Option<bool>,
+    /// What goes with the call into its event: see [`crate::tags`].
+    pub tags: Option<Tags>,
 }
 
 /// Options of `UnlockAuthenticator`.
@@ -60,6 +71,8 @@ pub struct UnlockAuthenticator {
     /// With an empty id: every authenticator of this type (`password`, `ssh`, `u2f`, `fingerprint`, `face`, `pin`).
     #[zbus(rename = "type")]
     pub kind: Option<String>,
+    /// What goes with the call into its event: see [`crate::tags`].
+    pub tags: Option<Tags>,
 }
 
 /// Filter of `ListAccounts`. Keys combine: all that are given must hold.
@@ -92,6 +105,8 @@ pub struct EndSessions {
     pub session: Option<String>,
     /// Why, for the audit trail. At most [`MAX_TEXT`] bytes.
     pub reason: Option<String>,
+    /// What goes with the call into its event: see [`crate::tags`].
+    pub tags: Option<Tags>,
 }
 
 /// Options of `Lockdown`.
@@ -117,6 +132,8 @@ pub struct Lockdown {
     pub force: Option<bool>,
     /// What becomes of units that the account may have had systemd start as root: `report` (also if absent) or `stop`.
     pub suspects: Option<String>,
+    /// What goes with the call into its event: see [`crate::tags`].
+    pub tags: Option<Tags>,
 }
 
 /// Options of `LockdownSelf`.
@@ -125,6 +142,8 @@ pub struct Lockdown {
 pub struct LockdownSelf {
     /// Why, for the audit trail; must not be empty. At most [`MAX_TEXT`] bytes.
     pub reason: Option<String>,
+    /// What goes with the call into its event: see [`crate::tags`].
+    pub tags: Option<Tags>,
 }
 
 /// Options of `Restore`.
@@ -141,6 +160,54 @@ pub struct Restore {
     pub password: Option<String>,
     /// Put keys and jobs back, too.
     pub tokens: Option<bool>,
+    /// What goes with the call into its event: see [`crate::tags`].
+    pub tags: Option<Tags>,
+}
+
+/// Options of `SetAccount`. An empty text removes what the store has; what is left out stays.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct SetAccount {
+    /// Address, with which the account can be named: `email:…`. It is compared without case.
+    pub email: Option<String>,
+    /// Number, with which the account can be named: `phone:…`. Its digits and a leading `+` are compared.
+    pub phone: Option<String>,
+    /// What another system knows the account by, and with which it can be named: `id:…`.
+    pub id: Option<String>,
+    /// Identifiers of one's own kinds (`[a-z][a-z0-9_-]{0,31}`), with which the account can be named: `KIND:…`.
+    pub identifiers: Option<BTreeMap<String, String>>,
+    /// Anything else that is to be kept with the account; keys are as those of tags. The account's own user sees it.
+    pub metadata: Option<BTreeMap<String, String>>,
+    /// As `SetExpiry` does: when the account expires, Unix seconds; 0 = never.
+    pub valid_until: Option<i64>,
+    /// Why, for the audit trail. At most [`MAX_TEXT`] bytes.
+    pub reason: Option<String>,
+    /// What goes with the call into its event: see [`crate::tags`].
+    pub tags: Option<Tags>,
+}
+
+/// Filter of `ListFailures`. Rows come oldest first.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct FailureFilter {
+    /// Only those from this source: a remote host (of IPv6: its network), `user:NAME` or `local`.
+    pub source: Option<String>,
+    /// Only those at or after this time, Unix seconds.
+    pub since: Option<i64>,
+    /// The newest this many of those that match; absent = 1000, at most 10000.
+    pub limit: Option<u32>,
+}
+
+/// Options of `ResetFailures`.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct ResetFailures {
+    /// Only the count of this source, and the locks that its attempts brought about; absent = all.
+    pub source: Option<String>,
+    /// Why, for the audit trail. At most [`MAX_TEXT`] bytes.
+    pub reason: Option<String>,
+    /// What goes with the call into its event: see [`crate::tags`].
+    pub tags: Option<Tags>,
 }
 
 /// Filter of `ListEvents`. Rows come oldest first.
@@ -199,6 +266,8 @@ pub struct NotificationFilter {
 pub struct RetryNotifications {
     /// The messages to send again; absent = all that could not be delivered.
     pub ids: Option<Vec<String>>,
+    /// What goes with the call into its event: see [`crate::tags`].
+    pub tags: Option<Tags>,
 }
 
 /// Longest reason or message, in bytes.
@@ -253,6 +322,14 @@ impl Reader {
         }
     }
 
+    fn tags(&mut self, key: &'static str) -> Result<Option<Tags>, Error> {
+        let tags: Option<Tags> = self.take(key, "a{ss}")?;
+        match tags.as_ref().map(tags::check) {
+            Some(Err(why)) => Err(Error::InvalidArgument(format!("option `{key}`: {why}"))),
+            _ => Ok(tags),
+        }
+    }
+
     fn finish(self) -> Result<(), Error> {
         // The first in order, so that the same call gives the same error.
         match self.dict.into_keys().min() {
@@ -289,10 +366,19 @@ macro_rules! read_strictly {
     (@number $reader:ident $key:expr) => { $reader.take($key, "u") };
     (@time $reader:ident $key:expr) => { $reader.take($key, "x") };
     (@texts $reader:ident $key:expr) => { $reader.texts($key) };
+    (@pairs $reader:ident $key:expr) => { $reader.take($key, "a{ss}") };
+    (@tags $reader:ident $key:expr) => { $reader.tags($key) };
 }
 
-read_strictly!(Lock { reason: text, message: text, duration: seconds, end_sessions: boolean, owner: text });
-read_strictly!(Unlock { reason: text, owner: text });
+read_strictly!(Lock {
+    reason: text,
+    message: text,
+    duration: seconds,
+    end_sessions: boolean,
+    owner: text,
+    tags: tags
+});
+read_strictly!(Unlock { reason: text, owner: text, tags: tags });
 read_strictly!(LockAuthenticator {
     reason: text,
     message: text,
@@ -300,11 +386,12 @@ read_strictly!(LockAuthenticator {
     owner: text,
     unenforced: boolean,
     force: boolean,
+    tags: tags,
 });
-read_strictly!(UnlockAuthenticator { reason: text, owner: text, kind["type"]: text });
+read_strictly!(UnlockAuthenticator { reason: text, owner: text, kind["type"]: text, tags: tags });
 read_strictly!(AccountFilter { locked: boolean, expired: boolean, deactivated: boolean, system: boolean });
 read_strictly!(SessionFilter { user: text });
-read_strictly!(EndSessions { session: text, reason: text });
+read_strictly!(EndSessions { session: text, reason: text, tags: tags });
 read_strictly!(Lockdown {
     reason: text,
     message: text,
@@ -315,15 +402,29 @@ read_strictly!(Lockdown {
     on_error: text,
     force: boolean,
     suspects: text,
+    tags: tags,
 });
-read_strictly!(LockdownSelf { reason: text });
+read_strictly!(LockdownSelf { reason: text, tags: tags });
 read_strictly!(Restore {
     reason: text,
     undo: boolean,
     recovery_code: boolean,
     password: text,
     tokens: boolean,
+    tags: tags,
 });
+read_strictly!(SetAccount {
+    email: text,
+    phone: text,
+    id: text,
+    identifiers: pairs,
+    metadata: pairs,
+    valid_until: time,
+    reason: text,
+    tags: tags,
+});
+read_strictly!(FailureFilter { source: text, since: time, limit: number });
+read_strictly!(ResetFailures { source: text, reason: text, tags: tags });
 read_strictly!(EventFilter {
     user: text,
     action: text,
@@ -340,7 +441,7 @@ read_strictly!(EventFilter {
 });
 read_strictly!(VerifyEvents { since: time });
 read_strictly!(NotificationFilter { dead: boolean, rule: text, limit: number });
-read_strictly!(RetryNotifications { ids: texts });
+read_strictly!(RetryNotifications { ids: texts, tags: tags });
 
 #[cfg(test)]
 mod tests {
@@ -394,7 +495,7 @@ mod tests {
     fn an_unknown_key_is_named_with_the_known_ones() {
         assert_eq!(
             refusal::<Unlock>(dict([("resaon\n", Variant::from("typo"))])),
-            "option `resaon\\n` is not known here: known are reason, owner"
+            "option `resaon\\n` is not known here: known are reason, owner, tags"
         );
     }
 
@@ -404,6 +505,39 @@ mod tests {
             refusal::<Lock>(dict([("duration", Variant::from("1h"))])),
             "option `duration` has type `s`: give it type `t`"
         );
+    }
+
+    #[test]
+    fn tags_are_read_and_checked() {
+        let tags = |pairs: &[(&str, &str)]| -> Tags {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let given = tags(&[("ticket", "INC-4711"), ("team", "blue")]);
+        let options = Unlock::try_from(dict([("tags", Variant::from(given.clone()))])).unwrap();
+        assert_eq!(options.tags, Some(given));
+        let bad = Variant::from(tags(&[("a b", "")]));
+        assert!(refusal::<Unlock>(dict([("tags", bad)])).contains("option `tags`: the tag's key `a b`"));
+        let wrong = Variant::from("ticket=1");
+        assert_eq!(
+            refusal::<Unlock>(dict([("tags", wrong)])),
+            "option `tags` has type `s`: give it type `a{ss}`"
+        );
+    }
+
+    #[test]
+    fn what_is_sent_is_what_is_read() {
+        let pairs = BTreeMap::from([("badge".to_owned(), "17".to_owned())]);
+        let options = SetAccount {
+            email: Some(String::new()),
+            identifiers: Some(pairs.clone()),
+            metadata: Some(pairs.clone()),
+            valid_until: Some(0),
+            tags: Some(pairs),
+            ..SetAccount::default()
+        };
+        let context = zbus::wire::serialized::Context::new(zbus::wire::LE, 0);
+        let sent = zbus::wire::to_bytes(context, &options).unwrap();
+        assert_eq!(SetAccount::try_from(sent.deserialize::<Dict>().unwrap().0).unwrap(), options);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub struct Account {
     /// The account has a password that can match. For an account that is not in the local shadow file this is
     /// `true`: only its directory knows.
     pub password_usable: bool,
-    /// Failed attempts since the last success.
+    /// Failed attempts that count now: within the window of attack protection, and not cleared by a success or a reset.
     pub failed_attempts: u32,
     /// Start of the last session seen, Unix seconds; 0 = unknown.
     pub last_sign_in: i64,
@@ -38,6 +38,28 @@ pub struct Account {
     pub locks: Vec<Lock>,
     /// Number of open sessions.
     pub sessions: u32,
+    /// What another system knows the account by; empty if nothing was set, as the next two.
+    pub external_id: String,
+    /// Its address.
+    pub email: String,
+    /// Its telephone number.
+    pub phone: String,
+    /// Identifiers of other kinds, by kind.
+    pub identifiers: HashMap<String, String>,
+    /// What else was set for it.
+    pub metadata: HashMap<String, String>,
+    /// When its home directory was made, Unix seconds; 0 = unknown.
+    pub created: i64,
+    /// When it last did something: in its open sessions, as far as terminals and logind tell, otherwise the end of the last
+    /// one; Unix seconds, 0 = unknown.
+    pub last_active: i64,
+    /// Not in lists: number of its passkeys (`sk-` keys of SSH, enrolments of pam_u2f). Absent if they could not be looked
+    /// at, as the next two.
+    pub passkeys: Option<u32>,
+    /// Not in lists: it has one-time passwords.
+    pub totp_enabled: Option<bool>,
+    /// Not in lists: number of its unused backup codes (scratch codes of google-authenticator).
+    pub backup_codes: Option<u32>,
     /// Only in the reply of `LockAccount`: sessions that were ended.
     pub sessions_ended: Option<u32>,
     /// Only in the reply of `LockAccount`: processes that were ended.
@@ -64,6 +86,33 @@ pub struct Lock {
     pub created_by: String,
     /// Unix seconds; 0 = never.
     pub expires_at: i64,
+    /// What a lock of attack protection is for: empty = the account, wherever one signs in; `remote` = the account for every
+    /// remote host; otherwise for the one source that is called so: a remote host (of IPv6 its network), `user:NAME` or `local`.
+    /// Of another owner's: empty.
+    pub source: String,
+}
+
+/// A failed attempt to sign in.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct Failure {
+    /// The account.
+    pub user: String,
+    /// How many there had been on the account up to this one. Begins anew if its tally was removed.
+    pub number: u64,
+    /// Unix seconds.
+    pub time: i64,
+    /// PAM service, cut to 32 bytes.
+    pub service: String,
+    /// Where from, cut to 60 bytes: the remote host, `user:NAME` on this host, or `local`. A remote host that calls itself so
+    /// has `host:` before it.
+    pub source: String,
+    /// It counted towards a lock.
+    pub counted: bool,
+    /// It does not any more: the source has succeeded since, or somebody has reset the count.
+    pub cleared: bool,
+    /// It brought about a lock.
+    pub locked: bool,
 }
 
 /// One means of an account to authenticate: what this host has of it, and whether it is locked.
@@ -328,6 +377,8 @@ pub struct Event {
     pub caller: HashMap<String, String>,
     /// What was asked for: the call's options.
     pub input: HashMap<String, String>,
+    /// The caller's tags; see [`crate::tags`].
+    pub tags: HashMap<String, String>,
 }
 
 /// What `VerifyEvents` found.

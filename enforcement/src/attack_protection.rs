@@ -8,6 +8,7 @@
 //! max-attempts-total 100            max-attempts to 128
 //! window 900                        seconds, 1 to 2^31
 //! duration 3600                     seconds, 1 to 2^31; absent: a lock does not end by itself
+//! warn-attempts-left 3              absent: nobody is told of failed attempts
 //! per-source                        absent: all attempts on an account count together
 //! even-deny-root                    absent: root's are not counted
 //! ignore-service cron               as often as there are such services
@@ -52,6 +53,8 @@ pub struct AttackProtection {
     pub ignore_services: Vec<String>,
     /// From there nothing counts, and no lock is in force.
     pub trusted_sources: Vec<Network>,
+    /// Who succeeds is told of the failed attempts before if so many or fewer more would have locked; 0: never.
+    pub warn_attempts_left: u32,
 }
 
 impl Default for AttackProtection {
@@ -65,6 +68,7 @@ impl Default for AttackProtection {
             even_deny_root: false,
             ignore_services: Vec::new(),
             trusted_sources: Vec::new(),
+            warn_attempts_left: 3,
         }
     }
 }
@@ -123,6 +127,9 @@ impl AttackProtection {
         if let Some(duration) = self.duration {
             put(&mut text, "duration", &duration.to_string());
         }
+        if self.warn_attempts_left > 0 {
+            put(&mut text, "warn-attempts-left", &self.warn_attempts_left.to_string());
+        }
         for (_, flag) in [(self.per_source, "per-source"), (self.even_deny_root, "even-deny-root")]
             .iter()
             .filter(|(set, _)| *set)
@@ -149,6 +156,7 @@ impl AttackProtection {
             max_attempts_total: lines.number("max-attempts-total")?,
             window: lines.number("window")?,
             duration: lines.optional_number("duration")?,
+            warn_attempts_left: lines.optional_number("warn-attempts-left")?.unwrap_or(0),
             per_source: lines.flag("per-source"),
             even_deny_root: lines.flag("even-deny-root"),
             ..Self::default()
@@ -249,7 +257,7 @@ mod tests {
     fn is_written_as_drawn() {
         let text = String::from_utf8(whole().encode()).unwrap();
         let drawn = "lockdown-attack-protection 1\nmax-attempts 10\nmax-attempts-total 100\nwindow 900\nduration 3600\n\
-                     per-source\neven-deny-root\nignore-service cron\nignore-service a\\nb\n\
+                     warn-attempts-left 3\nper-source\neven-deny-root\nignore-service cron\nignore-service a\\nb\n\
                      trusted-source 192.0.2.0/24\ntrusted-source ::1/128\ncrc32 ";
         assert!(text.starts_with(drawn), "{text}");
         assert_eq!(AttackProtection::decode(text.as_bytes()).unwrap(), whole());
@@ -321,13 +329,13 @@ mod tests {
         #[test]
         fn reads_back_what_was_written(
             total in 1..=128_u32, max in 1..=128_u32, window in 1..=MAX_SECONDS,
-            duration in proptest::option::of(1..=MAX_SECONDS), flags: (bool, bool), ignore_services: Vec<String>,
+            duration in proptest::option::of(1..=MAX_SECONDS), flags: (bool, bool), warn_attempts_left: u32, ignore_services: Vec<String>,
             addresses: Vec<(u32, u8)>,
         ) {
             let networks = addresses.iter().map(|(bits, prefix)| format!("{}/{}", std::net::Ipv4Addr::from(*bits), prefix % 33));
             let settings = AttackProtection {
                 max_attempts: max.min(total), max_attempts_total: total, window, duration,
-                per_source: flags.0, even_deny_root: flags.1, ignore_services,
+                per_source: flags.0, even_deny_root: flags.1, ignore_services, warn_attempts_left,
                 trusted_sources: networks.map(|network| network.parse().unwrap()).collect(),
             };
             prop_assert_eq!(AttackProtection::decode(&settings.encode()).unwrap(), settings);

@@ -168,43 +168,57 @@ impl Table {
         self.locks().any(|(_, lock)| lock.in_force(now))
     }
 
-    fn locks(&self) -> impl Iterator<Item = (&Failure, TallyLock)> {
+    /// The locks that have not been lifted, in force or not, each with the failure that brought it about.
+    pub fn locks(&self) -> impl Iterator<Item = (&Failure, TallyLock)> {
         let standing = self.failures().filter(|failure| failure.standing != Standing::Cleared);
         standing.filter_map(|failure| Some((failure, failure.lock?)))
     }
 
     /// How many failures count at `now` (unix seconds) towards a lock for `source`.
     pub fn counted(&self, source: &Source, settings: &AttackProtection, now: i64) -> u32 {
-        if settings.per_source {
-            self.counted_where(settings, now, |lock| lock.source, |failure| failure.source.is_same(source))
-        } else {
-            self.counted_where(settings, now, |lock| lock.all, |_| true)
-        }
+        self.counting(source, settings, now).count() as u32
+    }
+
+    /// When the first of those was (unix seconds).
+    pub fn counted_since(&self, source: &Source, settings: &AttackProtection, now: i64) -> Option<i64> {
+        self.counting(source, settings, now).map(|failure| failure.at).min()
+    }
+
+    fn counting(
+        &self,
+        source: &Source,
+        settings: &AttackProtection,
+        now: i64,
+    ) -> impl Iterator<Item = &Failure> {
+        let (source, per_source) = (*source, settings.per_source);
+        let answers = move |lock: TallyLock| if per_source { lock.source } else { lock.all };
+        let is_meant = move |failure: &Failure| !per_source || failure.source.is_same(&source);
+        self.counting_where(settings, now, answers, is_meant)
     }
 
     /// How many failures count at `now` (unix seconds) towards a lock for all remote hosts.
     pub fn counted_in_all(&self, settings: &AttackProtection, now: i64) -> u32 {
-        self.counted_where(settings, now, |lock| lock.remote, |failure| !failure.source.is_local())
+        self.counting_where(settings, now, |lock| lock.remote, |failure| !failure.source.is_local()).count()
+            as u32
     }
 
     /// A lock has answered the failures before it: they do not count towards the next one.
-    fn counted_where(
+    fn counting_where(
         &self,
         settings: &AttackProtection,
         now: i64,
         answers: impl Fn(TallyLock) -> bool,
         is_meant: impl Fn(&Failure) -> bool,
-    ) -> u32 {
+    ) -> impl Iterator<Item = &Failure> {
         let since = now.saturating_sub(settings.window.into());
         let locks = self.locks().filter(|(failure, lock)| answers(*lock) && is_meant(failure));
         let answered = locks.map(|(failure, _)| failure.number).max().unwrap_or(0);
-        let counted = self.failures().filter(|failure| {
+        self.failures().filter(move |failure| {
             failure.standing == Standing::Counted
                 && failure.at > since
                 && failure.number > answered
                 && is_meant(failure)
-        });
-        counted.count() as u32
+        })
     }
 
     /// One more failure, with the lock that it brings about, and the number of the slot that it takes. `counts`: as

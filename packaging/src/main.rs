@@ -15,6 +15,7 @@ use std::{env, fs, io};
 
 /// Pages written by hand; `@VERSION@` in them is the version of the package.
 const LOCKDOWND: &str = include_str!("../man/lockdownd.8");
+const LOCKDOWN_RELAY: &str = include_str!("../man/lockdown-relay.8");
 const PAM_LOCKDOWN: &str = include_str!("../man/pam_lockdown.8");
 const LOCKDOWN_TOML: &str = include_str!("../man/lockdown.toml.5");
 
@@ -37,6 +38,7 @@ fn write_all(directory: &Path) -> io::Result<()> {
     command_line::write_pages(&directory.join("man/man1"))?;
     write_page(&directory.join("man/man5"), "lockdown.toml.5", &settings_page::fill(LOCKDOWN_TOML))?;
     write_page(&directory.join("man/man8"), "lockdownd.8", &messages::fill(LOCKDOWND))?;
+    write_page(&directory.join("man/man8"), "lockdown-relay.8", LOCKDOWN_RELAY)?;
     write_page(&directory.join("man/man8"), "pam_lockdown.8", PAM_LOCKDOWN)?;
     command_line::write_completions(&directory.join("completions"))
 }

@@ -48,6 +48,8 @@ pub enum AuthFunction {
     Guard(AuthenticatorType),
     /// `preauth`: refuses who has failed too often.
     PreAuth,
+    /// `preauth authenticator=password`: refuses whose password is locked, too.
+    PreAuthOfPassword,
     /// `authfail`: counts a failed attempt.
     AuthFail,
     /// `authsucc`: ends the count.
@@ -148,13 +150,15 @@ impl Arguments {
     }
 
     fn set_function(&mut self, function: AuthFunction) -> Result<(), &'static str> {
-        match self.function.replace(function) {
-            Some(first) if first != function => {
-                self.function = Some(first);
-                Err("a line has one function, and this one has another already")
-            }
-            _ => Ok(()),
-        }
+        use AuthFunction::{Guard, PreAuth, PreAuthOfPassword};
+        const PASSWORD: AuthFunction = Guard(AuthenticatorType::Password);
+        self.function = Some(match (self.function, function) {
+            (None, function) => function,
+            (Some(first), second) if first == second => first,
+            (Some(PreAuth | PASSWORD | PreAuthOfPassword), PreAuth | PASSWORD) => PreAuthOfPassword,
+            _ => return Err("a line has one function, and this one has another already"),
+        });
+        Ok(())
     }
 }
 
@@ -213,6 +217,22 @@ mod tests {
             assert_eq!(parse(&[word, word]), Arguments { function: Some(function), ..Arguments::default() });
             let two = parse(&[word, "authenticator=face"]);
             assert_eq!((two.function, two.complaints.len()), (Some(function), 1));
+        }
+    }
+
+    #[test]
+    fn only_a_guard_of_the_password_goes_with_preauth() {
+        let both = Some(AuthFunction::PreAuthOfPassword);
+        for words in [
+            &["preauth", "authenticator=password"][..],
+            &["authenticator=password", "preauth"],
+            &["preauth", "authenticator=password", "preauth", "authenticator=password"],
+        ] {
+            assert_eq!(parse(words), Arguments { function: both, ..Arguments::default() }, "{words:?}");
+        }
+        for words in [["authfail", "authenticator=password"], ["authenticator=password", "authsucc"]] {
+            let arguments = parse(&words);
+            assert_eq!((arguments.function != both, arguments.complaints.len()), (true, 1), "{words:?}");
         }
     }
 

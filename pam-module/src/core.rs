@@ -48,7 +48,8 @@
 //! | there is no file of settings | no opinion | `PAM_AUTH_ERR` | `PAM_SUCCESS` |
 //! | that file is damaged | the defaults hold, loudly | the same | the same |
 //! | no lock is in force for the source | no opinion, once no other attempt from there is being judged | counted | the source's count ends |
-//! | a lock is | refused: the question, the delay and the answer of a wrong password | not counted | refused |
+//! | a lock is | refused: the question, the delay and the answer of a wrong password; who judges it is given another, which nothing matches | not counted | refused |
+//! | the line has `authenticator=password`, which would find it unavailable | the same, with or without settings | not counted | refused |
 //! | others from that source do not come to an end in ten seconds | refused | | |
 //! | root without `even-deny-root`, a trusted source | no opinion | recorded, and does not count | `PAM_SUCCESS` |
 //! | no such account, an ignored service | no opinion | `PAM_AUTH_ERR` | `PAM_SUCCESS` |
@@ -245,6 +246,8 @@ pub trait Host {
     fn ask_user(&self) -> Asked;
     /// Sees to it that there is a `PAM_AUTHTOK`, pam_get_authtok(3).
     fn ask_password(&self) -> Asked;
+    /// Has the modules that come later judge a password that nothing matches.
+    fn spoil_password(&self);
     /// Has libpam wait before a failure is shown, as long as pam_unix(8) has it wait.
     fn delay_failure(&self);
     /// Shows text to the user.
@@ -287,14 +290,15 @@ pub fn close_session(host: &dyn Host, _: &Arguments, _: c_int) -> Code {
 }
 
 /// pam_authenticate(3)
-pub fn authenticate(host: &dyn Host, arguments: &Arguments, _: c_int) -> Code {
+pub fn authenticate(host: &dyn Host, arguments: &Arguments, flags: c_int) -> Code {
     complain(host, arguments);
     match arguments.function {
         _ if arguments.trigger => trigger::in_auth(host),
         Some(AuthFunction::Guard(kind)) => authenticator::check(host, arguments, kind),
-        Some(AuthFunction::PreAuth) => attempts::before(host),
+        Some(AuthFunction::PreAuth) => attempts::before(host, arguments, false),
+        Some(AuthFunction::PreAuthOfPassword) => attempts::before(host, arguments, true),
         Some(AuthFunction::AuthFail) => attempts::failed(host),
-        Some(AuthFunction::AuthSucc) => attempts::succeeded(host),
+        Some(AuthFunction::AuthSucc) => attempts::succeeded(host, arguments.quiet || flags & SILENT != 0),
         None => Code::Ignore,
     }
 }
@@ -306,6 +310,7 @@ pub fn authenticate_after_panic(host: &dyn Host, arguments: &Arguments, _: c_int
         Some(AuthFunction::Guard(kind)) => authenticator::after_panic(host, arguments, kind),
         Some(AuthFunction::AuthFail) => Code::AuthError,
         Some(AuthFunction::PreAuth) => Code::Ignore,
+        Some(AuthFunction::PreAuthOfPassword) => attempts::before_after_panic(host, arguments),
         Some(AuthFunction::AuthSucc) => Code::Success,
         None => Code::Ignore,
     }

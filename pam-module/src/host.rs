@@ -19,6 +19,8 @@ use crate::{login_socket, nss};
 
 /// What pam_unix(8) asks for.
 const FAIL_DELAY: Duration = Duration::from_secs(2);
+/// What sshd gives to PAM in the place of a password that it has refused itself.
+const JUNK: &CStr = c"\x08\n\r\x7fINCORRECT";
 
 pub(crate) struct PamHost<'a> {
     transaction: Transaction<'a>,
@@ -80,6 +82,13 @@ impl Host for PamHost<'_> {
             && *known.user == *user
         {
             return Ok(Some(known.account));
+        }
+        // A call may ask twice.
+        if let Some((name, account)) = self.account.take()
+            && *name == *user
+        {
+            self.account.set(Some((name, account)));
+            return Ok(Some(account));
         }
         let account = nss::account(user)?;
         self.account.set(account.map(|account| (user.to_owned(), account)));
@@ -201,6 +210,10 @@ impl Host for PamHost<'_> {
 
     fn ask_password(&self) -> Asked {
         self.transaction.ask_password()
+    }
+
+    fn spoil_password(&self) {
+        self.transaction.set_password(JUNK);
     }
 
     fn delay_failure(&self) {

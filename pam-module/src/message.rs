@@ -1,4 +1,4 @@
-//! What a denied user is told: in plain words, and nothing of the inside.
+//! What a user is told: in plain words, and nothing of the inside.
 
 use lockdown_enforcement::{Denial, DenialKind};
 
@@ -29,6 +29,20 @@ pub fn to_user(denial: &Denial) -> String {
         text.push_str("...");
     }
     text
+}
+
+/// What a user is told who has signed in after `counted` attempts that failed, the first of them at `since` (unix seconds), when
+/// `left` more would have locked the account: for where the user is, or in all.
+pub fn of_failures(user: &str, counted: u32, from_here: bool, since: i64, left: u32) -> String {
+    let attempts = if counted == 1 { "attempt" } else { "attempts" };
+    let here = if from_here { " from here" } else { "" };
+    // The minute that it was in.
+    let since = minute(since.max(0) / 60 * 60).map_or_else(String::new, |minute| format!(" since {minute}"));
+    let user: String = user.chars().map(harmless).filter(|character| *character != '\n').collect();
+    let text = format!(
+        "{counted} failed {attempts} to sign in as {user}{here}{since}; {left} more would have locked it."
+    );
+    text[..text.floor_char_boundary(MAX_BYTES)].to_owned()
 }
 
 /// An operator wrote the message, but it goes to a terminal.
@@ -91,6 +105,19 @@ mod tests {
         let expired =
             Denial { kind: DenialKind::Expired { valid_until: 1 }, expires_at: None, message: None };
         assert_eq!(to_user(&expired), "This account has expired.");
+    }
+
+    #[test]
+    fn says_how_many_failed_and_how_many_were_left() {
+        assert_eq!(
+            of_failures("alice", 8, true, 1_795_269_959, 2),
+            "8 failed attempts to sign in as alice from here since 2026-11-21 14:05 UTC; 2 more would have locked it."
+        );
+        assert_eq!(
+            of_failures("a\n\u{1b}b", 1, false, i64::MAX, 1),
+            "1 failed attempt to sign in as a?b; 1 more would have locked it."
+        );
+        assert!(of_failures(&"é".repeat(5000), 1, true, 0, 1).len() <= MAX_BYTES);
     }
 
     #[test]

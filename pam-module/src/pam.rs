@@ -20,6 +20,7 @@ pub struct PamHandle {
 #[link(name = "pam")]
 unsafe extern "C" {
     fn pam_get_item(handle: *const PamHandle, item: c_int, value: *mut *const c_void) -> c_int;
+    fn pam_set_item(handle: *mut PamHandle, item: c_int, value: *const c_void) -> c_int;
     fn pam_get_user(handle: *mut PamHandle, user: *mut *const c_char, prompt: *const c_char) -> c_int;
     fn pam_get_authtok(
         handle: *mut PamHandle,
@@ -124,6 +125,12 @@ impl<'a> Transaction<'a> {
         let mut token = ptr::null();
         // SAFETY: the handle is valid by `new`; without a prompt libpam takes its own.
         asked(unsafe { pam_get_authtok(self.handle.as_ptr(), PAM_AUTHTOK, &mut token, ptr::null()) })
+    }
+
+    /// Has every module that comes later find this password, and nobody asked for one.
+    pub(crate) fn set_password(&self, password: &CStr) {
+        // SAFETY: the handle is valid by `new`; libpam takes a copy of the string.
+        unsafe { pam_set_item(self.handle.as_ptr(), PAM_AUTHTOK, password.as_ptr().cast()) };
     }
 
     /// Has libpam wait about this long before pam_authenticate(3) returns a failure.

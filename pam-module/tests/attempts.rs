@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use daemon::Daemon;
 use libpam::{AUTH_ERR, Item, PERM_DENIED, SUCCESS, Transaction};
 use lockdown_enforcement::{AttackProtection, AttemptOutcome, Request};
-use support::{ACCOUNT, Scratch, UID};
+use support::{ACCOUNT, Scratch, UID, profiles};
 
 /// In pam_faillock's positions; a refused attempt does not come to the judge.
 const STACK: &str = "auth requisite LOCKDOWN preauth\nauth [success=1 default=ignore] JUDGE\n\
@@ -128,9 +128,12 @@ fn where_refused_attempts_come_to_the_judge_they_neither_succeed_nor_count() {
     let scratch = scratch(&AttackProtection { max_attempts: 2, ..AttackProtection::default() });
     scratch.stack_of("test", &STACK.replace("requisite", "required"));
     (0..2).for_each(|_| assert_eq!(from(&scratch, c"192.0.2.1").authenticate(), AUTH_ERR));
+    assert_eq!(scratch.judged_password(), "wrong");
     for is_right in [true, false] {
         scratch.judge_right(is_right);
         assert_eq!(from(&scratch, c"192.0.2.1").authenticate(), AUTH_ERR);
+        // What was typed does not even come to the judge.
+        assert!(!scratch.judged_password().contains("wrong"));
     }
     assert_eq!((scratch.judged(), counted(&scratch)), (4, 2));
 }
@@ -138,8 +141,11 @@ fn where_refused_attempts_come_to_the_judge_they_neither_succeed_nor_count() {
 #[test]
 fn locked_unlocked_and_unknown_look_the_same() {
     let scratch = scratch(&AttackProtection { max_attempts: 1, ..AttackProtection::default() });
-    let unix = "pam_unix.so";
-    for stack in [STACK.replace("JUDGE", unix), STACK.replace("JUDGE", unix).replace("requisite", "required")]
+    // The delay is the same also where the module that judges asks for none.
+    let unix = "pam_unix.so try_first_pass nodelay";
+    let requisite = STACK.replace("JUDGE", unix);
+    for stack in
+        [requisite.replace("requisite", "required"), requisite, profiles("pam_unix.so try_first_pass")]
     {
         scratch.stack_of("test", &stack);
         scratch.tallies.open(UID).unwrap().map(|tally| tally.clear(None).unwrap());

@@ -13,7 +13,7 @@ use std::process::Command;
 
 use libpam::{AUTH_ERR, PERM_DENIED, SUCCESS, c_path};
 use lockdown_enforcement::{AttackProtection, Record};
-use support::{ACCOUNT, Scratch, UID, build_directory, locked};
+use support::{ACCOUNT, Scratch, UID, build_directory, locked, profiles};
 
 /// What would show that something was left.
 #[derive(Debug, PartialEq, Eq)]
@@ -135,6 +135,13 @@ fn nothing_is_left_behind() {
     scratch.stack_of("failing", "auth required LOCKDOWN preauth\nauth [default=die] LOCKDOWN authfail\n");
     leaves_nothing("a failed attempt", 500, || {
         assert_eq!(scratch.start("failing", ACCOUNT).authenticate(), AUTH_ERR)
+    });
+    let mut record = locked(UID, None);
+    record.locks[0].authenticator = Some("password".to_owned());
+    scratch.enforce(&record);
+    scratch.stack_of("refused", &profiles("pam_permit.so"));
+    leaves_nothing("a refused attempt", 500, || {
+        assert_eq!(scratch.start("refused", ACCOUNT).authenticate(), AUTH_ERR)
     });
     assert!(!State::now().mapped_files.iter().any(|file| file.contains("pam_lockdown")), "still mapped");
 

@@ -32,7 +32,7 @@ fn has(dictionary: &Value, keys: &[(&str, &str)]) {
     }
 }
 
-const ACCOUNT: [(&str, &str); 13] = [
+const ACCOUNT: [(&str, &str); 23] = [
     ("name", "s"),
     ("uid", "u"),
     ("locked", "b"),
@@ -46,6 +46,16 @@ const ACCOUNT: [(&str, &str); 13] = [
     ("last_sign_in", "x"),
     ("locks", "aa{sv}"),
     ("sessions", "u"),
+    ("external_id", "s"),
+    ("email", "s"),
+    ("phone", "s"),
+    ("identifiers", "a{ss}"),
+    ("metadata", "a{ss}"),
+    ("created", "x"),
+    ("last_active", "x"),
+    ("passkeys", "u"),
+    ("totp_enabled", "b"),
+    ("backup_codes", "u"),
 ];
 const LOCK: [(&str, &str); 7] = [
     ("id", "x"),
@@ -66,7 +76,7 @@ const SESSION: [(&str, &str); 8] = [
     ("started", "x"),
     ("authenticator", "s"),
 ];
-const EVENT: [(&str, &str); 10] = [
+const EVENT: [(&str, &str); 11] = [
     ("id", "x"),
     ("time", "x"),
     ("action", "s"),
@@ -77,6 +87,7 @@ const EVENT: [(&str, &str); 10] = [
     ("outcome", "s"),
     ("caller", "a{ss}"),
     ("input", "a{ss}"),
+    ("tags", "a{ss}"),
 ];
 
 fn seconds_from_now(seconds: u64) -> String {
@@ -97,6 +108,7 @@ on_releases!([bookworm, trixie, trixie_broker]
             ".Lockdown method asa{sv} aa{sv}",
             ".LockdownSelf method a{sv} a{sv}",
             ".Restore method sa{sv} a{sv}",
+            ".SetAccount method sa{sv} a{sv}",
             ".SetExpiry method sx -",
             ".UnlockAccount method sa{sv} a{sv}",
             ".AccountLocked signal sa{sv} -",
@@ -204,6 +216,7 @@ on_releases!([bookworm, trixie, trixie_broker]
             &["UnlockAccount", "sa{sv}", "alice", "0"],
             &["EndSessions", "sa{sv}", "bob", "0"],
             &["SetExpiry", "sx", "bob", "0"],
+            &["SetAccount", "sa{sv}", "bob", "1", "id", "s", "1"],
             &["GetAccount", "s", "alice"],
             &["ListAccounts", "a{sv}", "0"],
             &["ListEvents", "a{sv}", "0"],

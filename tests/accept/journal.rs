@@ -29,7 +29,11 @@ fn entry(host: &Host, matches: &[&str]) -> Value {
 
 on_each_release!(
     fn an_event_has_fields_and_an_explanation(host: &Host) {
-        host.lockdownctl(&["lock", "alice", "--reason", "stolen laptop", "--for", "1h"]).ok();
+        let tag = ["--tag", "change-id=INC 4711"];
+        host.lockdownctl(
+            &[&["lock", "alice", "--reason", "stolen laptop", "--for", "1h"], &tag[..]].concat(),
+        )
+        .ok();
         let found = entry(host, &["LOCKDOWN_ACTION=lock", "LOCKDOWN_USER=alice"]);
         let event = &host.events_about("alice", "lock")[0];
         let expected = [
@@ -42,6 +46,7 @@ on_each_release!(
             ("LOCKDOWN_CALLER_UID", "0".to_owned()),
             ("LOCKDOWN_CALLER_EXECUTABLE", "/usr/bin/lockdownctl".to_owned()),
             ("LOCKDOWN_INPUT", "duration=3600".to_owned()),
+            ("LOCKDOWN_TAG_CHANGE_ID", "INC 4711".to_owned()),
             ("SYSLOG_FACILITY", "10".to_owned()),
             ("SYSLOG_IDENTIFIER", "lockdownd".to_owned()),
             ("PRIORITY", "5".to_owned()),

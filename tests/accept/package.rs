@@ -84,7 +84,7 @@ on_each_release!(bare
 
         dpkg(host, &["-i", DEB], "bob", None);
         everybody_comes_in("installed");
-        host.run(&["systemctl", "is-enabled", "lockdownd.socket", "lockdownd.service"]).ok();
+        host.run(&["systemctl", "is-enabled", "lockdown-relay.socket", "lockdownd.socket", "lockdownd.service"]).ok();
         host.lockdownctl(&["doctor"]).ok();
         host.lockdownctl(&["lock", "alice", "--indefinite"]).ok();
         only_alice_is_kept_out("locked");
@@ -136,25 +136,39 @@ on_each_release!(bare
         host.run(&["rm", "/etc/pam.d/mine"]).ok();
         dpkg(host, &["-r", "lockdown"], "bob", None);
 
-        // Where nothing else says yes, the account line would deny everybody: it is left out, and that is said.
+        // Where nothing else says yes, our lines would deny everybody: they are left out, and that is said.
         host.sh("DEBIAN_FRONTEND=noninteractive pam-auth-update --disable unix").ok();
-        dpkg(host, &["-i", DEB], "root", None).says("check is left out");
-        assert!(!host.read("/etc/pam.d/common-account").contains("pam_lockdown"));
+        dpkg(host, &["-i", DEB], "root", None).says("check is left out").says("checks there are left");
+        for phase in ["account", "auth"] {
+            assert!(!host.read(&format!("/etc/pam.d/common-{phase}")).contains("pam_lockdown"));
+        }
         let advice = "pam-auth-update --enable unix lockdown lockdown-session";
         host.lockdownctl(&["doctor"]).code(1).says("does not run pam_lockdown.so").says(advice);
         host.sh(&format!("DEBIAN_FRONTEND=noninteractive {advice}")).ok();
-        host.lockdownctl(&["doctor"]).ok();
+        let advice = "pam-auth-update --enable lockdown-preauth lockdown-authfail lockdown-authsucc";
+        host.lockdownctl(&["doctor"]).ok().says("nothing guards pam_unix.so").says(advice);
+        host.sh(&format!("DEBIAN_FRONTEND=noninteractive {advice}")).ok();
+        host.lockdownctl(&["doctor"]).ok().says_not("pam-auth-update");
         assert_eq!(comes_in(host, "bob"), [true; 3]);
     }
 );
 
 on_each_release!(
     fn units_are_correct_and_sandboxed(host: &Host) {
-        let units =
-            ["lockdownd.service", "lockdownd.socket", "lockdown-metrics.service", "lockdown-metrics.timer"];
+        let units = [
+            "lockdownd.service",
+            "lockdownd.socket",
+            "lockdown-relay.service",
+            "lockdown-relay.socket",
+            "lockdown-metrics.service",
+            "lockdown-metrics.timer",
+        ];
         host.run(&[&["systemd-analyze", "verify", "--man=no"], &units[..]].concat()).ok();
         // Tenths of the exposure level.
-        host.run(&["systemd-analyze", "security", "--no-pager", "--threshold=30", "lockdownd.service"]).ok();
+        for (threshold, unit) in [("30", "lockdownd.service"), ("15", "lockdown-relay.service")] {
+            let threshold = format!("--threshold={threshold}");
+            host.run(&["systemd-analyze", "security", "--no-pager", &threshold, unit]).ok();
+        }
     }
 );
 

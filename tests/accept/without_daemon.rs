@@ -8,18 +8,18 @@ const SOON: Duration = Duration::from_secs(10);
 /// An account check by a service that asks nothing but the module.
 const LOCKER: &str = "auth required pam_permit.so\naccount required pam_lockdown.so\n";
 
-fn kill_and_mask(host: &Host) {
+pub fn kill_and_mask(host: &Host) {
     host.run(&["systemctl", "mask", "lockdownd.service"]).ok();
     host.run(&["systemctl", "kill", "--signal=KILL", "lockdownd.service"]).ok();
     eventually(SOON, || !host.run(&["pgrep", "-x", "lockdownd"]).succeeded());
 }
 
-fn bring_back(host: &Host) {
+pub fn bring_back(host: &Host) {
     host.run(&["systemctl", "unmask", "lockdownd.service"]).ok();
     host.run(&["systemctl", "start", "lockdownd.service"]).ok();
 }
 
-fn now(host: &Host) -> i64 {
+pub fn now(host: &Host) -> i64 {
     host.run(&["date", "+%s"]).ok().text().parse().expect("Unix seconds")
 }
 

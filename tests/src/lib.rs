@@ -17,13 +17,18 @@
 #![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "tests report by panicking")]
 
 pub mod host;
+pub mod oracle;
+pub mod pam_client;
+pub mod statistics;
 pub mod story;
 pub mod wait;
 
 pub use host::Host;
 pub use host::accounts::password_of;
+pub use host::attempts::PamClient;
 pub use host::command::{HostCommand, Output};
 pub use host::release::Release;
 pub use host::session::{Ended, Session};
 pub use host::ssh::Ssh;
+pub use pam_client::{Attempt, Outcome};
 pub use wait::{eventually, stays};

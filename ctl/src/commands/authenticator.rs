@@ -3,7 +3,7 @@
 use jiff::Zoned;
 use lockdown_dbus_api::{Error, options, views::Authenticator};
 
-use super::Context;
+use super::{Context, tags};
 use crate::{
     client::Client,
     exit::Failure,
@@ -82,6 +82,9 @@ struct LockArgs {
     /// On a terminal, this is asked.
     #[arg(long)]
     force: bool,
+
+    #[command(flatten)]
+    tags: tags::Tagged,
 }
 
 /// Lift the lock on one authenticator, or on all of a type
@@ -109,6 +112,9 @@ struct UnlockArgs {
     /// Why, for the audit trail
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+
+    #[command(flatten)]
+    tags: tags::Tagged,
 }
 
 fn id(text: &str) -> Result<String, &'static str> {
@@ -145,6 +151,7 @@ impl LockArgs {
             owner: None,
             unenforced: self.unenforced.then_some(true),
             force: self.force.then_some(true),
+            tags: self.tags.option()?,
         })
     }
 }
@@ -206,8 +213,12 @@ fn locked_text(user: &str, locked: &Authenticator, show: &Show) -> String {
 }
 
 async fn unlock(args: &UnlockArgs, context: &mut Context) -> Result<(), Failure> {
-    let options =
-        options::UnlockAuthenticator { reason: args.reason.clone(), owner: None, kind: args.kind.clone() };
+    let options = options::UnlockAuthenticator {
+        reason: args.reason.clone(),
+        owner: None,
+        kind: args.kind.clone(),
+        tags: args.tags.option()?,
+    };
     let id = args.id.as_deref().unwrap_or_default();
     let unlocked = Client::connect().await?.unlock_authenticator(&args.user, id, &options).await?;
     context.answer(|| json::object(&unlocked), |_| unlocked_text(&args.user, &unlocked))

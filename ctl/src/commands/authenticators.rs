@@ -10,8 +10,10 @@ use crate::{
 
 /// List what an account can sign in with
 ///
-/// Lists the authenticators that the account has on this host: its password, SSH keys, U2F tokens, fingerprints, faces, PINs
-/// and one-time passwords, and which of them are locked. Without USER, your own.
+/// Lists the authenticators that the account has on this host: its password, SSH keys, authorities whose certificates sshd takes,
+/// U2F tokens, fingerprints, faces, PINs and one-time passwords, and which of them are locked. Without USER, your own.
+///
+/// A certificate by itself is known once it was used; one that was not can be locked as AUTHORITY:KEY ID.
 ///
 /// One that has been removed is listed for as long as it is locked: when it is added again, it still is. ADDED is when the file
 /// with it was last written, if nothing tells more; LAST USED is known of sessions over ssh, for 30 days.

@@ -2,7 +2,7 @@
 
 use lockdown_dbus_api::{options, views::Session};
 
-use super::Context;
+use super::{Context, tags};
 use crate::{
     client::Client,
     exit::Failure,
@@ -36,6 +36,9 @@ pub struct Args {
     /// Why, for the audit trail
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+
+    #[command(flatten)]
+    tags: tags::Tagged,
 }
 
 fn session_id(text: &str) -> Result<String, &'static str> {
@@ -48,7 +51,11 @@ fn session_id(text: &str) -> Result<String, &'static str> {
 ///
 /// There is no such account or session, or one could not be ended.
 pub async fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
-    let options = options::EndSessions { session: args.session.clone(), reason: args.reason.clone() };
+    let options = options::EndSessions {
+        session: args.session.clone(),
+        reason: args.reason.clone(),
+        tags: args.tags.option()?,
+    };
     let sessions = Client::connect().await?.end_sessions(&args.user, &options).await?;
     context.answer(|| json::array(&sessions), |show| text(&sessions, show))?;
     survivors(&sessions).map_or(Ok(()), Err)

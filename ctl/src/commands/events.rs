@@ -2,7 +2,7 @@
 
 mod verify;
 
-use std::{io::Write, time::Duration};
+use std::{collections::BTreeMap, io::Write, time::Duration};
 
 use futures_util::StreamExt;
 use jiff::Zoned;
@@ -273,6 +273,8 @@ fn details(event: &Event) -> String {
     if !event.error.is_empty() {
         details.push(escape(&event.error));
     }
+    let tags: BTreeMap<_, _> = event.tags.iter().collect();
+    details.extend(tags.into_iter().map(|(key, value)| escape(&format!("{key}={value}"))));
     details.join(", ")
 }
 
@@ -297,6 +299,9 @@ mod tests {
             reason: "stolen\nlaptop".into(),
             outcome: "success".into(),
             caller: root.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            tags: [("ticket", "INC-4711"), ("shift", "night\u{1b}")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
             ..Event::default()
         };
         let refused = Event {
@@ -308,6 +313,7 @@ mod tests {
             reason: String::new(),
             target: String::new(),
             caller: [("uid".to_owned(), "1001".to_owned())].into(),
+            tags: [].into(),
             ..locked.clone()
         };
         let expired = Event {
@@ -317,6 +323,7 @@ mod tests {
             owner: "attack-protection".into(),
             reason: String::new(),
             caller: [].into(),
+            tags: [].into(),
             ..locked.clone()
         };
         [locked, refused, expired]

@@ -1,8 +1,9 @@
 //! `lockdownctl expire`
 
 use jiff::Zoned;
+use lockdown_dbus_api::options;
 
-use super::Context;
+use super::{Context, tags};
 use crate::{
     client::Client,
     exit::Failure,
@@ -33,6 +34,13 @@ pub struct Args {
     /// It does not expire
     #[arg(long)]
     never: bool,
+
+    /// Why, for the audit trail
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+
+    #[command(flatten)]
+    tags: tags::Tagged,
 }
 
 impl Args {
@@ -55,13 +63,17 @@ impl Args {
 /// There is no such account, or it is protected.
 pub async fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let seconds = args.unix_seconds(&context.now)?;
-    let client = Client::connect().await?;
-    client.set_expiry(&args.user, seconds).await?;
-    let account = if context.json && !context.quiet { Some(client.account(&args.user).await?) } else { None };
+    let options = options::SetAccount {
+        valid_until: Some(seconds),
+        reason: args.reason.clone(),
+        tags: args.tags.option()?,
+        ..options::SetAccount::default()
+    };
+    let account = Client::connect().await?.set_account(&args.user, &options).await?;
     context.answer(
-        || account.as_ref().map_or(Ok(serde_json::Value::Null), json::object),
+        || json::object(&account),
         |show| {
-            let user = escape(&args.user);
+            let user = escape(&account.name);
             match seconds {
                 0 => format!("{user} does not expire\n"),
                 _ if seconds <= show.now.as_second() => format!("{user} has expired\n"),
@@ -77,7 +89,13 @@ mod tests {
     use crate::output::views::tests::{at, show};
 
     fn seconds(text: Option<&str>) -> Result<i64, Failure> {
-        let args = Args { user: "alice".into(), at: text.map(String::from), never: text.is_none() };
+        let args = Args {
+            user: "alice".into(),
+            at: text.map(String::from),
+            never: text.is_none(),
+            reason: None,
+            tags: tags::Tagged::default(),
+        };
         args.unix_seconds(&show().now.to_zoned(show().zone))
     }
 

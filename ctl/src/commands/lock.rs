@@ -6,6 +6,7 @@ use lockdown_dbus_api::{options, views::Account};
 use super::{
     Context,
     batch::{self, Row},
+    tags,
 };
 use crate::{
     client::Client,
@@ -67,6 +68,9 @@ pub struct Args {
     /// Leave running sessions alone
     #[arg(long)]
     keep_sessions: bool,
+
+    #[command(flatten)]
+    tags: tags::Tagged,
 }
 
 impl Args {
@@ -86,6 +90,7 @@ impl Args {
             duration,
             end_sessions: self.keep_sessions.then_some(false),
             owner: None,
+            tags: self.tags.option()?,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+pub mod account;
 pub mod accounts;
 pub mod authenticator;
 pub mod authenticators;
@@ -10,6 +11,7 @@ pub mod doctor;
 pub mod end_sessions;
 pub mod events;
 pub mod expire;
+pub mod failures;
 pub mod lock;
 pub mod lockdown;
 pub mod metrics;
@@ -18,6 +20,7 @@ pub mod notify;
 pub mod restore;
 pub mod sessions;
 pub mod status;
+pub mod tags;
 pub mod unlock;
 
 use std::io::{self, Write};
@@ -105,12 +108,14 @@ pub async fn run(command: &Command, context: &mut Context) -> Result<(), Failure
         Command::Lockdown(args) => lockdown::run(args, context).await,
         Command::Restore(args) => restore::run(args, context).await,
         Command::Status(args) => status::run(args, context).await,
+        Command::Account(args) => account::run(args, context).await,
         Command::Accounts(args) => accounts::run(args, context).await,
         Command::Expire(args) => expire::run(args, context).await,
         Command::Sessions(args) => sessions::run(args, context).await,
         Command::EndSessions(args) => end_sessions::run(args, context).await,
         Command::Authenticators(args) => authenticators::run(args, context).await,
         Command::Authenticator(args) => authenticator::run(args, context).await,
+        Command::Failures(args) => failures::run(args, context).await,
         Command::Events(args) => events::run(args, context).await,
         Command::Monitor(args) => monitor::run(args, context).await,
         Command::Notify(args) => notify::run(args, context).await,

@@ -4,10 +4,11 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use lockdown_dbus_api::{
     options::{self, MAX_TEXT},
+    tags::Tags,
     views::Restored,
 };
 
-use super::Context;
+use super::{Context, tags};
 use crate::{
     client::Client,
     exit::Failure,
@@ -66,16 +67,20 @@ pub struct Args {
     /// Why, for the audit trail
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+
+    #[command(flatten)]
+    tags: tags::Tagged,
 }
 
 impl Args {
-    fn options(&self, password: Option<String>) -> options::Restore {
+    fn options(&self, password: Option<String>, tags: Option<Tags>) -> options::Restore {
         options::Restore {
             reason: self.reason.clone(),
             undo: self.undo.then_some(true),
             recovery_code: self.recovery_code.then_some(true),
             password,
             tokens: self.tokens.then_some(true),
+            tags,
         }
     }
 }
@@ -86,6 +91,7 @@ impl Args {
 ///
 /// There is no lockdown to take back, or something could not be put back.
 pub async fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
+    let tags = args.tags.option()?;
     let piped = if args.password_stdin { Some(password(io::stdin().lock())?) } else { None };
     let asks = !(args.recovery_code || args.password_stdin || args.undo);
     // An account of a directory needs no password: the daemon knows whether it is one.
@@ -102,7 +108,7 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
         Some(terminal) => ask(&args.user, terminal).await?,
         None => piped,
     };
-    let options = args.options(password);
+    let options = args.options(password, tags);
     let answer = client.restore(&args.user, &options);
     let restored = match &mut terminal {
         Some(terminal) => {
@@ -214,11 +220,11 @@ mod tests {
 
     #[test]
     fn options_are_those_that_were_given() {
-        assert_eq!(parse("alice").unwrap().options(None), options::Restore::default());
-        let options = parse("alice --undo --tokens --reason x").unwrap().options(None);
+        assert_eq!(parse("alice").unwrap().options(None, None), options::Restore::default());
+        let options = parse("alice --undo --tokens --reason x").unwrap().options(None, None);
         assert_eq!((options.undo, options.tokens, options.recovery_code), (Some(true), Some(true), None));
         assert_eq!(options.reason.as_deref(), Some("x"));
-        let options = parse("alice --password-stdin").unwrap().options(Some("secret".into()));
+        let options = parse("alice --password-stdin").unwrap().options(Some("secret".into()), None);
         assert_eq!(options, options::Restore { password: Some("secret".into()), ..Default::default() });
     }
 

@@ -141,7 +141,14 @@ fn account_text(account: &Account, sessions: &[Session], show: &Show) -> String 
         ("Password", if account.password_usable { "usable" } else { "not usable" }.to_owned()),
         ("Failed attempts", account.failed_attempts.to_string()),
         ("Last sign-in", views::when_or(account.last_sign_in, "unknown", show)),
+        ("Last active", views::when_or(account.last_active, "unknown", show)),
+        ("Created", views::when_or(account.created, "unknown", show)),
     ];
+    rows.extend(account.passkeys.map(|number| ("Passkeys", number.to_string())));
+    rows.extend(
+        account.totp_enabled.map(|enabled| ("One-time codes", one_time_codes(enabled, account.backup_codes))),
+    );
+    rows.extend(views::kept(account));
     if account.protected {
         let reason = account.protected_reason.as_deref().unwrap_or_default();
         rows.push((
@@ -166,6 +173,9 @@ fn account_text(account: &Account, sessions: &[Session], show: &Show) -> String 
             ("Ends", views::lock_end(lock.expires_at, show)),
             ("Set", format!("{} by {}", time::when(lock.created_at, show), escape(&lock.created_by))),
         ];
+        if lock.owner == "attack-protection" {
+            rows.push(("Keeps out", views::kept_out(&lock.source)));
+        }
         if !lock.reason.is_empty() {
             rows.push(("Reason", escape(&lock.reason)));
         }
@@ -183,12 +193,22 @@ fn account_text(account: &Account, sessions: &[Session], show: &Show) -> String 
     text
 }
 
+fn one_time_codes(enabled: bool, backup_codes: Option<u32>) -> String {
+    match (enabled, backup_codes) {
+        (false, _) => "none".to_owned(),
+        (true, None) => "enabled".to_owned(),
+        (true, Some(left)) => {
+            format!("enabled, {} left", count(left as usize, "backup code", "backup codes"))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use lockdown_dbus_api::views::Lock;
 
     use super::*;
-    use crate::output::views::tests::{alice, session, show};
+    use crate::output::views::tests::{alice, identified, session, show};
 
     #[test]
     fn an_account_with_all_that_is_known() {
@@ -206,6 +226,19 @@ mod tests {
             ..alice()
         };
         insta::assert_snapshot!("status-locked-down", account_text(&deactivated, &[], &show()));
+        insta::assert_snapshot!("status-identified", account_text(&identified(), &[], &show()));
+        let attacked = Account {
+            failed_attempts: 12,
+            locks: ["192.0.2.7", "remote", ""]
+                .map(|source| Lock {
+                    owner: "attack-protection".into(),
+                    source: source.into(),
+                    ..alice().locks.remove(0)
+                })
+                .into(),
+            ..alice()
+        };
+        insta::assert_snapshot!("status-attacked", account_text(&attacked, &[], &show()));
         let root = Account {
             name: "root".into(),
             protected: true,

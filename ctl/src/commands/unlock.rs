@@ -8,6 +8,7 @@ use lockdown_dbus_api::{
 use super::{
     Context,
     batch::{self, Row},
+    tags,
 };
 use crate::{
     client::Client,
@@ -23,7 +24,8 @@ use crate::{
 
 /// Lift the locks of accounts
 ///
-/// Lifts the lock that an operator set and the one of attack protection. A lock of another owner stays, and the
+/// Lifts the lock that an operator set and those of attack protection, whose count of failed attempts ends with them; with
+/// --owner, only those of that owner. A lock of another owner stays, and the
 /// account stays locked with it: the answer says which, and who lifts it.
 ///
 /// All of several accounts are attempted, whatever becomes of the others. With --json, one USER prints the account,
@@ -32,15 +34,23 @@ use crate::{
 #[command(after_long_help = "\
 Examples:
   lockdownctl unlock alice
-  lockdownctl unlock alice bob --reason 'laptop was found'")]
+  lockdownctl unlock alice bob --reason 'laptop was found'
+  lockdownctl unlock alice --owner operator")]
 pub struct Args {
     /// Accounts to unlock
     #[arg(required = true, value_name = "USER", value_parser = target::user)]
     users: Vec<String>,
 
+    /// Lift only the lock of this owner
+    #[arg(long, value_name = "OWNER")]
+    owner: Option<String>,
+
     /// Why, for the audit trail
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+
+    #[command(flatten)]
+    tags: tags::Tagged,
 }
 
 /// Runs it.
@@ -49,7 +59,8 @@ pub struct Args {
 ///
 /// An account had no lock that could be lifted.
 pub async fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
-    let options = options::Unlock { reason: args.reason.clone(), owner: None };
+    let options =
+        options::Unlock { reason: args.reason.clone(), owner: args.owner.clone(), tags: args.tags.option()? };
     let client = Client::connect().await?;
     let users = target::distinct(&args.users);
     let rows = batch::call(&client, &users, async |user| client.unlock_account(user, &options).await).await;

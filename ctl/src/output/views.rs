@@ -1,5 +1,7 @@
 //! Accounts, locks and sessions as tables.
 
+use std::collections::{BTreeMap, HashMap};
+
 use lockdown_dbus_api::views::{Account, Lock, Session};
 
 use super::{
@@ -60,6 +62,16 @@ pub fn ended(sessions: u32, processes: u32) -> String {
     format!("{sessions} and {} ended", count(processes as usize, "process", "processes"))
 }
 
+/// Whom a lock of attack protection keeps out, by its `source`.
+#[must_use]
+pub fn kept_out(source: &str) -> String {
+    match source {
+        "" => "everybody".to_owned(),
+        "remote" => "every remote host".to_owned(),
+        source => format!("{} alone", escape(source)),
+    }
+}
+
 /// How a lock of this owner on `user` is lifted.
 #[must_use]
 pub fn remedy(owner: &str, user: &str) -> String {
@@ -73,6 +85,24 @@ pub fn remedy(owner: &str, user: &str) -> String {
         None if matches!(owner, "operator" | "attack-protection") => format!("`lockdownctl unlock {user}`"),
         _ => format!("it is lifted by its owner, {}", escape(owner)),
     }
+}
+
+/// What was set for an account, and is something.
+#[must_use]
+pub fn kept(account: &Account) -> Vec<(&'static str, String)> {
+    let pairs = |pairs: &HashMap<String, String>| {
+        let pairs: BTreeMap<_, _> = pairs.iter().collect();
+        let lines = pairs.into_iter().map(|(key, value)| escape(&format!("{key}: {value}")));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let rows = [
+        ("Email", escape(&account.email)),
+        ("Phone", escape(&account.phone)),
+        ("External id", escape(&account.external_id)),
+        ("Identifiers", pairs(&account.identifiers)),
+        ("Metadata", pairs(&account.metadata)),
+    ];
+    rows.into_iter().filter(|(_, value)| !value.is_empty()).collect()
 }
 
 /// Names with their values, a line each.
@@ -176,6 +206,25 @@ pub(crate) mod tests {
             }],
             sessions: 1,
             ..Account::default()
+        }
+    }
+
+    /// alice with all that can be set for an account and told of it.
+    pub(crate) fn identified() -> Account {
+        let pairs =
+            |pairs: [(&str, &str); 2]| pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        Account {
+            external_id: "00u1x7".into(),
+            email: "alice@example.org".into(),
+            phone: "+1 555 0100".into(),
+            identifiers: pairs([("desk", "4/12"), ("badge", "B-17")]),
+            metadata: pairs([("team", "blue"), ("cost_center", "17\u{202e}")]),
+            created: at(-86_400 * 400),
+            last_active: at(-60),
+            passkeys: Some(1),
+            totp_enabled: Some(true),
+            backup_codes: Some(4),
+            ..alice()
         }
     }
 

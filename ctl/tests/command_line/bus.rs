@@ -143,7 +143,16 @@ fn unlock_and_expire() {
 
     assert_eq!(bus.run(&["expire", "alice", "--never"]).stdout, "alice does not expire\n");
     assert_eq!(bus.run(&["expire", "alice", "--at", "2020-01-01"]).stdout, "alice has expired\n");
-    assert_eq!(bus.calls(), ["SetExpiry alice 0", "SetExpiry alice 1577836800"]);
+    let at = ["expire", "uid:1000", "--at", "2020-01-01", "--reason", "left", "--tag", "ticket=7"];
+    assert_eq!(bus.run(&at).stdout, "alice has expired\n");
+    assert_eq!(
+        bus.calls(),
+        [
+            "SetAccount alice valid_until=int64 0",
+            "SetAccount alice valid_until=int64 1577836800",
+            "SetAccount uid:1000 reason=\"left\" tags={\"ticket\": \"7\"} valid_until=int64 1577836800",
+        ]
+    );
     assert_eq!(bus.run(&["expire", "alice", "--never", "--json"]).json()["name"], "alice");
 }
 

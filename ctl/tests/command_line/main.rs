@@ -4,8 +4,10 @@
 // All of this is test code, which clippy does not see of helpers outside a `#[test]`.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod accounts;
 mod authenticators;
 mod bus;
+mod failures;
 mod lockdown;
 mod manager;
 mod notify;

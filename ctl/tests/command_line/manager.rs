@@ -14,13 +14,13 @@ use crate::run::{Outcome, lockdownctl};
 use lockdown_dbus_api::{
     Dict, Error,
     options::{
-        AccountFilter, EndSessions, EventFilter, Lock, LockAuthenticator, Lockdown, LockdownSelf,
-        NotificationFilter, Restore, RetryNotifications, SessionFilter, Unlock, UnlockAuthenticator,
-        VerifyEvents,
+        AccountFilter, EndSessions, EventFilter, FailureFilter, Lock, LockAuthenticator, Lockdown,
+        LockdownSelf, NotificationFilter, ResetFailures, Restore, RetryNotifications, SessionFilter,
+        SetAccount, Unlock, UnlockAuthenticator, VerifyEvents,
     },
     views::{
-        self, Account, Authenticator, Drift, Event, LockNotice, LockdownPreview, LockdownResult, Metrics,
-        Notification, NotificationTest, Progress, Restored, Session, Verification,
+        self, Account, Authenticator, Drift, Event, Failure, LockNotice, LockdownPreview, LockdownResult,
+        Metrics, Notification, NotificationTest, Progress, Restored, Session, Verification,
     },
 };
 use zbus::{
@@ -129,9 +129,14 @@ fn account(user: &str) -> Result<Account, Error> {
     let own = format!("uid:{}", rustix::process::geteuid().as_raw());
     let user = if user == own { "alice" } else { user };
     let uid = match user {
-        "alice" | "uid:1000" => 1000,
+        "alice" | "uid:1000" | "email:alice@example.org" => 1000,
         "bob" => 1001,
         "slow" => 1002,
+        "uid:1001" => {
+            return Err(Error::InvalidArgument(
+                "uid 1001 is that of several accounts: name one of bob, rob".into(),
+            ));
+        }
         "root" => return Err(Error::Protected("root is protected: it cannot be locked".into())),
         "eve" => return Err(Error::NotAuthorized("eve is not yours to look at: ask root".into())),
         other => {
@@ -141,7 +146,7 @@ fn account(user: &str) -> Result<Account, Error> {
             )));
         }
     };
-    let name = if user == "uid:1000" { "alice" } else { user };
+    let name = if uid == 1000 { "alice" } else { user };
     Ok(Account { name: name.into(), uid, password_usable: true, ..Account::default() })
 }
 
@@ -294,9 +299,27 @@ impl Manager {
         Ok(if filter.locked == Some(true) { vec![alice] } else { vec![alice, account("bob")?] })
     }
 
-    async fn set_expiry(&self, user: &str, unix_seconds: i64) -> Result<(), Error> {
-        self.called(format!("SetExpiry {user} {unix_seconds}"));
-        account(user).map(drop)
+    async fn set_account(&self, user: &str, options: Dict) -> Result<Account, Error> {
+        self.called(format!("SetAccount {user} {}", dictionary(&options)));
+        let options = SetAccount::try_from(options)?;
+        let account = account(user)?;
+        if options.email.as_deref() == Some("bob@example.org") {
+            return Err(Error::IdentifierTaken(
+                "email bob@example.org is that of bob: take it from him".into(),
+            ));
+        }
+        Ok(Account {
+            email: options.email.unwrap_or_default(),
+            phone: options.phone.unwrap_or_default(),
+            external_id: options.id.unwrap_or_default(),
+            identifiers: options.identifiers.into_iter().flatten().collect(),
+            metadata: options.metadata.into_iter().flatten().collect(),
+            valid_until: options.valid_until.unwrap_or_default(),
+            passkeys: Some(1),
+            totp_enabled: Some(true),
+            backup_codes: Some(4),
+            ..account
+        })
     }
 
     async fn list_sessions(&self, filter: Dict) -> Result<Vec<Session>, Error> {
@@ -350,6 +373,31 @@ impl Manager {
         let unlocked = Some(vec![if id.is_empty() { KEY } else { id }.to_owned()]);
         let view = Authenticator { unlocked, ..authenticator(id) };
         Ok(Authenticator { kind: kind.unwrap_or(view.kind), ..view })
+    }
+
+    async fn list_failures(&self, user: &str, filter: Dict) -> Result<Vec<Failure>, Error> {
+        self.called(format!("ListFailures {user:?} {}", dictionary(&filter)));
+        FailureFilter::try_from(filter)?;
+        let failure = Failure {
+            user: "alice".into(),
+            number: 1,
+            time: THEN,
+            service: "sshd".into(),
+            source: "192.0.2.7".into(),
+            counted: true,
+            ..Failure::default()
+        };
+        match user {
+            "bob" => Ok(Vec::new()),
+            "" => Ok(vec![failure]),
+            user => account(user).map(|_| vec![failure]),
+        }
+    }
+
+    async fn reset_failures(&self, user: &str, options: Dict) -> Result<Account, Error> {
+        self.called(format!("ResetFailures {user} {}", dictionary(&options)));
+        ResetFailures::try_from(options)?;
+        account(user)
     }
 
     async fn list_events(&self, filter: Dict) -> Result<Vec<Event>, Error> {

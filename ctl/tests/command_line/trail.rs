@@ -95,12 +95,13 @@ fn a_monitor_shows_what_the_daemon_announces_and_nobody_else() {
     let spawn = |args: &[&str]| bus.lockdownctl(args).stdout(Stdio::piped()).spawn().unwrap();
     let mut children = [spawn(&["monitor", "--json"]), spawn(&["monitor"])];
     let outputs = children.each_mut().map(|child| BufReader::new(child.stdout.take().unwrap()).lines());
-    let first = outputs.map(|mut output| thread::spawn(move || output.next().unwrap().unwrap()));
+    // The outputs stay open: a monitor that nobody reads ends by itself.
+    let first = outputs.map(|mut output| thread::spawn(move || (output.next().unwrap().unwrap(), output)));
     // Until both listen.
     while first.iter().any(|first| !first.is_finished()) {
         assert_eq!(bus.run(&["lock", "alice"]).code, Some(0));
     }
-    let [shown, line] = first.map(|first| first.join().unwrap());
+    let [(shown, _shown), (line, _lines)] = first.map(|first| first.join().unwrap());
     let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
     assert_eq!((&shown["signal"], &shown["user"]), (&json!("AccountLocked"), &json!("alice")));
     assert_eq!(shown["details"]["id"], json!(1));

@@ -42,6 +42,7 @@ const TABLE: &[(&str, Action, bool)] = &[
     ("LockAccount", Action::Lock, false),
     ("UnlockAccount", Action::Unlock, false),
     ("SetExpiry", Action::Lock, false),
+    ("SetAccount", Action::Lock, false),
     ("EndSessions", Action::EndSessions, false),
     ("Lockdown", Action::Lockdown, false),
     ("LockdownSelf", Action::LockdownSelf, false),
@@ -53,6 +54,8 @@ const TABLE: &[(&str, Action, bool)] = &[
     ("ListAuthenticators", Action::View, true),
     ("LockAuthenticator", Action::Lock, false),
     ("UnlockAuthenticator", Action::Unlock, false),
+    ("ListFailures", Action::View, true),
+    ("ResetFailures", Action::Unlock, false),
     ("ListEvents", Action::View, true),
     ("VerifyEvents", Action::View, false),
     ("CheckRecords", Action::View, false),
@@ -165,6 +168,9 @@ mod tests {
         assert_eq!(rule("ListAuthenticators", 1000, Some(1000)), Rule::Allowed);
         assert_eq!(rule("LockAuthenticator", 1000, Some(1000)), Rule::Ask(Action::Lock));
         assert_eq!(rule("ListSessions", 1000, None), Rule::Ask(Action::View));
+        assert_eq!(rule("ListFailures", 1000, Some(1000)), Rule::Allowed);
+        assert_eq!(rule("ListFailures", 1000, None), Rule::Ask(Action::View));
+        assert_eq!(rule("ResetFailures", 1000, Some(1000)), Rule::Ask(Action::Unlock));
         assert_eq!(rule("UnlockAccount", 1000, Some(1000)), Rule::Ask(Action::Unlock));
     }
 

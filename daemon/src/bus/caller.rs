@@ -4,10 +4,10 @@ use std::path::Path;
 
 use zbus::{Connection, fdo::DBusProxy, message::Header, names::BusName};
 
-use lockdown_dbus_api::Error;
+use lockdown_dbus_api::{Error, tags::Tags};
 
 use crate::{
-    domain::event::Fields,
+    domain::event::{Event, Fields},
     host::{
         logind,
         nss::Nss,
@@ -38,6 +38,8 @@ pub struct Caller {
     pub remote_host: Option<String>,
     /// It waits while somebody is asked for a password.
     pub interactive: bool,
+    /// What it gave with the call for its event.
+    pub tags: Tags,
 }
 
 impl Caller {
@@ -90,9 +92,19 @@ impl Caller {
         self.pid.map(processes::lineage).unwrap_or_default()
     }
 
-    /// The caller as an event keeps it.
+    /// The same with the tags of the call.
     #[must_use]
-    pub fn fields(&self) -> Fields {
+    pub fn with_tags(self, tags: Option<Tags>) -> Self {
+        Self { tags: tags.unwrap_or_default(), ..self }
+    }
+
+    /// Says in an event that it is of this call: who called, and the tags.
+    pub fn sign(&self, event: &mut Event) {
+        event.caller = self.fields();
+        event.tags.clone_from(&self.tags);
+    }
+
+    fn fields(&self) -> Fields {
         let optional = [
             ("loginuid", self.loginuid.map(|uid| uid.to_string())),
             ("pid", self.pid.map(|pid| pid.to_string())),
@@ -137,8 +149,11 @@ mod tests {
     #[test]
     fn an_event_keeps_what_is_known() {
         let caller = Caller { uid: 0, name: "root".into(), loginuid: Some(1002), ..Caller::default() };
-        let fields = caller.fields();
-        assert_eq!(fields.get("loginuid").map(String::as_str), Some("1002"));
-        assert!(!fields.contains_key("tty"));
+        let tags = Tags::from([("ticket".to_owned(), "INC-4711".to_owned())]);
+        let mut event = Event::new(1, crate::domain::event::Action::Lock, "alice");
+        caller.with_tags(Some(tags.clone())).sign(&mut event);
+        assert_eq!(event.caller.get("loginuid").map(String::as_str), Some("1002"));
+        assert!(!event.caller.contains_key("tty"));
+        assert_eq!(event.tags, tags);
     }
 }

@@ -6,9 +6,11 @@ use zbus::{message::Header, object_server::SignalEmitter};
 
 use lockdown_dbus_api::{
     Dict, Error, options,
+    tags::Tags,
     views::{
-        Account, Authenticator, AuthenticatorNotice, Drift, Event, ExpiryNotice, LockNotice, LockdownPreview,
-        LockdownResult, Metrics, Notification, NotificationTest, Progress, Restored, Session, Verification,
+        Account, Authenticator, AuthenticatorNotice, Drift, Event, ExpiryNotice, Failure, LockNotice,
+        LockdownPreview, LockdownResult, Metrics, Notification, NotificationTest, Progress, Restored,
+        Session, Verification,
     },
 };
 
@@ -17,8 +19,9 @@ use crate::{
     core::Core,
     domain::account,
     operations::{
-        account as accounts, authenticator, expire, lock, lockdown, measure, notify, resolve::resolve,
-        restore, sessions, trail, unlock, view,
+        account as accounts, attempts, authenticator, expire, lock, lockdown, measure, notify,
+        resolve::{is_identifier, resolve},
+        restore, sessions, set_account, trail, unlock, view,
     },
 };
 
@@ -39,14 +42,29 @@ impl Manager {
         Caller::of(&self.core.bus, header, &self.core.nss()).await
     }
 
-    /// The caller, and the account it may do this to.
+    /// The account that a caller means. Whether anybody has an address or a number is for those to hear who may see everybody.
+    async fn resolve(
+        &self,
+        header: &Header<'_>,
+        caller: &Caller,
+        user: &str,
+    ) -> Result<account::Account, Error> {
+        let resolved = resolve(&self.core, caller, user).await;
+        if resolved.is_err() && is_identifier(user) {
+            self.authorize(header, caller, None).await?;
+        }
+        resolved
+    }
+
+    /// The caller with the tags of the call, and the account it may do this to.
     async fn caller_about(
         &self,
         header: &Header<'_>,
+        tags: Option<Tags>,
         user: &str,
     ) -> Result<(Caller, account::Account), Error> {
-        let caller = self.caller(header).await?;
-        let account = resolve(&self.core, &caller, user).await?;
+        let caller = self.caller(header).await?.with_tags(tags);
+        let account = self.resolve(header, &caller, user).await?;
         self.authorize(header, &caller, Some(&account)).await?;
         Ok((caller, account))
     }
@@ -58,7 +76,7 @@ impl Manager {
         user: Option<&str>,
     ) -> Result<(Caller, Option<account::Account>), Error> {
         if let Some(user) = user {
-            let (caller, account) = self.caller_about(header, user).await?;
+            let (caller, account) = self.caller_about(header, None, user).await?;
             return Ok((caller, Some(account)));
         }
         let caller = self.caller(header).await?;
@@ -103,8 +121,8 @@ impl Manager {
         user: &str,
         options: Dict,
     ) -> Result<Account, Error> {
-        let options = options::Lock::try_from(options)?;
-        let (caller, account) = self.caller_about(&header, user).await?;
+        let mut options = options::Lock::try_from(options)?;
+        let (caller, account) = self.caller_about(&header, options.tags.take(), user).await?;
         let work = lock::lock(&self.core, &caller, &account, options);
         self.noting(&header, &caller, &account.name, work).await
     }
@@ -116,8 +134,8 @@ impl Manager {
         user: &str,
         options: Dict,
     ) -> Result<Account, Error> {
-        let options = options::Unlock::try_from(options)?;
-        let (caller, account) = self.caller_about(&header, user).await?;
+        let mut options = options::Unlock::try_from(options)?;
+        let (caller, account) = self.caller_about(&header, options.tags.take(), user).await?;
         let work = unlock::unlock(&self.core, &caller, &account, options);
         self.noting(&header, &caller, &account.name, work).await
     }
@@ -129,8 +147,8 @@ impl Manager {
         users: Vec<String>,
         options: Dict,
     ) -> Result<Vec<LockdownResult>, Error> {
-        let options = options::Lockdown::try_from(options)?;
-        let caller = self.caller(&header).await?;
+        let mut options = options::Lockdown::try_from(options)?;
+        let caller = self.caller(&header).await?.with_tags(options.tags.take());
         let only = match users.as_slice() {
             [user] if user.len() <= account::MAX_NAME => user.clone(),
             _ => String::new(),
@@ -148,8 +166,9 @@ impl Manager {
         #[zbus(header)] header: Header<'_>,
         options: Dict,
     ) -> Result<LockdownResult, Error> {
-        let options = options::LockdownSelf::try_from(options)?;
-        let (caller, _) = self.caller_about_some(&header, None).await?;
+        let mut options = options::LockdownSelf::try_from(options)?;
+        let caller = self.caller(&header).await?.with_tags(options.tags.take());
+        self.authorize(&header, &caller, None).await?;
         let work = lockdown::lockdown_self(&self.core, &caller, options);
         self.noting(&header, &caller, &caller.name, work).await
     }
@@ -171,14 +190,15 @@ impl Manager {
         user: &str,
         options: Dict,
     ) -> Result<Restored, Error> {
-        let options = options::Restore::try_from(options)?;
-        let (caller, account) = self.caller_about(&header, user).await?;
+        let mut options = options::Restore::try_from(options)?;
+        let (caller, account) = self.caller_about(&header, options.tags.take(), user).await?;
         restore::restore(&self.core, &caller, &account, options).await
     }
 
     #[zbus(out_args("account"))]
     async fn get_account(&self, #[zbus(header)] header: Header<'_>, user: &str) -> Result<Account, Error> {
-        let (caller, account) = self.caller_about(&header, user).await?;
+        let (caller, account) = self.caller_about(&header, None, user).await?;
+        attempts::look(&self.core, &account).await;
         view::account(&self.core, &caller, &account).await
     }
 
@@ -199,8 +219,20 @@ impl Manager {
         user: &str,
         unix_seconds: i64,
     ) -> Result<(), Error> {
-        let (caller, account) = self.caller_about(&header, user).await?;
+        let (caller, account) = self.caller_about(&header, None, user).await?;
         expire::set_expiry(&self.core, &caller, &account, unix_seconds).await
+    }
+
+    #[zbus(out_args("account"))]
+    async fn set_account(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        user: &str,
+        options: Dict,
+    ) -> Result<Account, Error> {
+        let mut options = options::SetAccount::try_from(options)?;
+        let (caller, account) = self.caller_about(&header, options.tags.take(), user).await?;
+        set_account::set(&self.core, &caller, &account, options).await
     }
 
     #[zbus(out_args("sessions"))]
@@ -221,8 +253,8 @@ impl Manager {
         user: &str,
         options: Dict,
     ) -> Result<Vec<Session>, Error> {
-        let options = options::EndSessions::try_from(options)?;
-        let (caller, account) = self.caller_about(&header, user).await?;
+        let mut options = options::EndSessions::try_from(options)?;
+        let (caller, account) = self.caller_about(&header, options.tags.take(), user).await?;
         sessions::end(&self.core, &caller, &account, options).await
     }
 
@@ -232,7 +264,7 @@ impl Manager {
         #[zbus(header)] header: Header<'_>,
         user: &str,
     ) -> Result<Vec<Authenticator>, Error> {
-        let (_, account) = self.caller_about(&header, user).await?;
+        let (_, account) = self.caller_about(&header, None, user).await?;
         authenticator::list(&self.core, &account).await
     }
 
@@ -244,8 +276,8 @@ impl Manager {
         id: &str,
         options: Dict,
     ) -> Result<Authenticator, Error> {
-        let options = options::LockAuthenticator::try_from(options)?;
-        let (caller, account) = self.caller_about(&header, user).await?;
+        let mut options = options::LockAuthenticator::try_from(options)?;
+        let (caller, account) = self.caller_about(&header, options.tags.take(), user).await?;
         let work = authenticator::lock(&self.core, &caller, &account, id, options);
         self.noting(&header, &caller, &account.name, work).await
     }
@@ -258,10 +290,35 @@ impl Manager {
         id: &str,
         options: Dict,
     ) -> Result<Authenticator, Error> {
-        let options = options::UnlockAuthenticator::try_from(options)?;
-        let (caller, account) = self.caller_about(&header, user).await?;
+        let mut options = options::UnlockAuthenticator::try_from(options)?;
+        let (caller, account) = self.caller_about(&header, options.tags.take(), user).await?;
         let work = authenticator::unlock(&self.core, &caller, &account, id, options);
         self.noting(&header, &caller, &account.name, work).await
+    }
+
+    #[zbus(out_args("failures"))]
+    async fn list_failures(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        user: &str,
+        filter: Dict,
+    ) -> Result<Vec<Failure>, Error> {
+        let filter = options::FailureFilter::try_from(filter)?;
+        let user = Some(user).filter(|user| !user.is_empty());
+        let (_, account) = self.caller_about_some(&header, user).await?;
+        attempts::list(&self.core, account.as_ref(), filter).await
+    }
+
+    #[zbus(out_args("account"))]
+    async fn reset_failures(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        user: &str,
+        options: Dict,
+    ) -> Result<Account, Error> {
+        let mut options = options::ResetFailures::try_from(options)?;
+        let (caller, account) = self.caller_about(&header, options.tags.take(), user).await?;
+        attempts::reset(&self.core, &caller, &account, options).await
     }
 
     #[zbus(out_args("events"))]
@@ -275,15 +332,15 @@ impl Manager {
         // The trail outlives the account: root may ask about one that is gone.
         let uid = match &filter.user {
             Some(user) if caller.uid == 0 => {
-                filter.user = Some(
-                    resolve(&self.core, &caller, user)
-                        .await
-                        .map_or_else(|_| user.clone(), |found| found.name),
-                );
+                match self.resolve(&header, &caller, user).await {
+                    Ok(found) => filter.user = Some(found.name),
+                    Err(error @ Error::InvalidArgument(_)) => return Err(error),
+                    Err(_) => {}
+                }
                 None
             }
             Some(user) => {
-                let account = resolve(&self.core, &caller, user).await?;
+                let account = self.resolve(&header, &caller, user).await?;
                 filter.user = Some(account.name);
                 Some(account.uid)
             }
@@ -345,8 +402,9 @@ impl Manager {
         #[zbus(header)] header: Header<'_>,
         options: Dict,
     ) -> Result<u32, Error> {
-        let options = options::RetryNotifications::try_from(options)?;
-        let (caller, _) = self.caller_about_some(&header, None).await?;
+        let mut options = options::RetryNotifications::try_from(options)?;
+        let caller = self.caller(&header).await?.with_tags(options.tags.take());
+        self.authorize(&header, &caller, None).await?;
         notify::retry(&self.core, &caller, options).await
     }
 

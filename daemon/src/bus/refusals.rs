@@ -20,11 +20,13 @@ pub fn action(member: &str) -> Option<Action> {
         "LockAccount" => Action::Lock,
         "UnlockAccount" => Action::Unlock,
         "SetExpiry" => Action::SetExpiry,
+        "SetAccount" => Action::SetAccount,
         "EndSessions" => Action::EndSessions,
         "Lockdown" | "LockdownSelf" => Action::Lockdown,
         "Restore" => Action::Restore,
         "LockAuthenticator" => Action::LockAuthenticator,
         "UnlockAuthenticator" => Action::UnlockAuthenticator,
+        "ResetFailures" => Action::ResetFailures,
         "TestNotification" => Action::NotificationTest,
         "RetryNotifications" => Action::NotificationsRetried,
         _ => return None,
@@ -39,7 +41,7 @@ pub async fn record(core: &Core, caller: &Caller, member: &str, account: &str, e
     let admitted = core.refusals.lock().unwrap_or_else(PoisonError::into_inner).admit(caller.uid, now);
     let Some(left_out) = admitted else { return };
     let mut event = Event::new(now, action, account);
-    event.caller = caller.fields();
+    caller.sign(&mut event);
     event.outcome = Outcome::Refused(why.clone());
     if left_out > 0 {
         event.input.insert("refusals_left_out", left_out.to_string());

@@ -2,7 +2,10 @@
 
 use lockdown_enforcement::escape::escape;
 
-use super::lock::Time;
+use super::{
+    identifier::{BadIdentifier, Identifier, MAX_KIND, MAX_VALUE},
+    lock::Time,
+};
 
 /// Longest name of an account, in bytes (LOGIN_NAME_MAX of limits.h, with its NUL).
 pub const MAX_NAME: usize = 255;
@@ -34,10 +37,10 @@ impl Account {
 pub struct Stored {
     /// When the account expires; `None` = never.
     pub valid_until: Option<Time>,
-    /// Failed attempts since the last success.
-    pub failed_attempts: u32,
     /// Start of the last session seen.
     pub last_sign_in: Option<Time>,
+    /// End of the last session seen.
+    pub last_session_end: Option<Time>,
 }
 
 impl Stored {
@@ -55,30 +58,28 @@ pub enum Reference {
     Name(String),
     /// `uid:1000`
     Uid(u32),
-    /// `email:…`, `id:…`: an identifier that the store has for the account.
-    Identifier {
-        /// `email` or `id`.
-        kind: &'static str,
-        /// What comes after the colon.
-        value: String,
-    },
+    /// `email:…`, `phone:…`, `id:…`, `KIND:…`: an identifier that the store has for the account.
+    Identifier(Identifier),
 }
 
 /// A reference that cannot name any account.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadReference {
     /// Nothing there.
-    #[error("the account's name is empty: give a login name, uid:1000, email:… or id:…")]
+    #[error("the account's name is empty: give a login name, uid:1000, email:…, phone:… or id:…")]
     Empty,
-    /// Over [`MAX_NAME`].
-    #[error("the account's name has {0} bytes: names have at most {MAX_NAME}")]
-    TooLong(usize),
+    /// Over [`MAX_NAME`], or what an identifier can have.
+    #[error("the account's name has {0} bytes: it can have at most {1}")]
+    TooLong(usize, usize),
     /// Characters that no account can have, and that would forge lines in files and logs.
-    #[error("`{0}` cannot name an account: control characters, `:` and `/` are not allowed")]
+    #[error("`{0}` cannot name an account: control characters and `/` are not allowed")]
     BadCharacter(String),
     /// `uid:` and no number.
     #[error("`{0}` is no user id: write uid: and a number from 0 to 4294967294")]
     BadUid(String),
+    /// A colon, and not an identifier.
+    #[error(transparent)]
+    BadIdentifier(#[from] BadIdentifier),
 }
 
 impl Reference {
@@ -90,8 +91,10 @@ impl Reference {
         if text.is_empty() {
             return Err(BadReference::Empty);
         }
-        if text.len() > MAX_NAME {
-            return Err(BadReference::TooLong(text.len()));
+        // No identifier is longer than its kind, the colon and its value.
+        let longest = if text.contains(':') { MAX_KIND + 1 + MAX_VALUE } else { MAX_NAME };
+        if text.len() > longest {
+            return Err(BadReference::TooLong(text.len(), longest));
         }
         let bad = || BadReference::BadCharacter(escape(text).to_string());
         if text.chars().any(char::is_control) {
@@ -103,13 +106,7 @@ impl Reference {
                 Ok(uid) if uid != u32::MAX => Ok(Self::Uid(uid)),
                 _ => Err(BadReference::BadUid(escape(text).to_string())),
             },
-            Some(("email", value)) if !value.is_empty() => {
-                Ok(Self::Identifier { kind: "email", value: value.to_owned() })
-            }
-            Some(("id", value)) if !value.is_empty() => {
-                Ok(Self::Identifier { kind: "id", value: value.to_owned() })
-            }
-            Some(_) => Err(bad()),
+            Some((kind, value)) => Ok(Self::Identifier(Identifier::new(kind, value)?)),
             None if text.contains('/') => Err(bad()),
             None => Ok(Self::Name(text.to_owned())),
         }
@@ -126,17 +123,39 @@ mod tests {
         assert_eq!(Reference::parse("alice"), Ok(Reference::Name("alice".into())));
         assert_eq!(Reference::parse("CORP\\alice"), Ok(Reference::Name("CORP\\alice".into())));
         assert_eq!(Reference::parse("uid:1000"), Ok(Reference::Uid(1000)));
-        assert_eq!(
-            Reference::parse("email:a@b.example"),
-            Ok(Reference::Identifier { kind: "email", value: "a@b.example".into() })
-        );
+        for (text, kind, value) in [
+            ("email:a@b.example", "email", "a@b.example"),
+            ("phone:+1 555 0100", "phone", "+1 555 0100"),
+            ("id:urn:x/17", "id", "urn:x/17"),
+            ("badge:B-17", "badge", "B-17"),
+        ] {
+            let identifier = Identifier::new(kind, value).unwrap();
+            assert_eq!(Reference::parse(text), Ok(Reference::Identifier(identifier)));
+        }
     }
 
     #[test]
     fn what_cannot_be_an_account_is_refused_with_its_text_escaped() {
         assert_eq!(Reference::parse(""), Err(BadReference::Empty));
-        assert_eq!(Reference::parse(&"a".repeat(10_000)), Err(BadReference::TooLong(10_000)));
-        for text in ["a\nb", "a\u{1b}[2Jb", "../etc", "a:b", "email:", "uid:-1", "uid:4294967295", "uid:x"] {
+        assert_eq!(Reference::parse(&"a".repeat(10_000)), Err(BadReference::TooLong(10_000, MAX_NAME)));
+        assert!(Reference::parse(&format!("id:{}", "a".repeat(10_000))).is_err());
+        for text in [
+            "a\nb",
+            "a\u{1b}[2Jb",
+            "../etc",
+            "A:b",
+            ":b",
+            "a:",
+            "email:",
+            "email:alice",
+            "phone:x",
+            "uid:-1",
+            "uid:4294967295",
+            "uid:x",
+            "uid:",
+            "badge: 7",
+            "x:\u{7f}",
+        ] {
             let error = Reference::parse(text).unwrap_err().to_string();
             assert!(!error.contains(char::is_control), "{error}");
         }
@@ -155,6 +174,13 @@ mod tests {
         fn no_text_makes_the_parser_panic_or_pass_a_control_character(text in any::<String>()) {
             if let Ok(Reference::Name(name)) = Reference::parse(&text) {
                 prop_assert!(!name.chars().any(char::is_control));
+            }
+        }
+
+        #[test]
+        fn an_identifier_is_read_as_it_is_written(kind in "[a-z][a-z0-9_-]{0,31}", value in "[!-~]{1,254}") {
+            if let Ok(identifier) = Identifier::new(&kind, &value) {
+                prop_assert_eq!(Reference::parse(&format!("{kind}:{value}")), Ok(Reference::Identifier(identifier)));
             }
         }
     }

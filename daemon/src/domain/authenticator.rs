@@ -75,8 +75,14 @@ impl Kind {
     #[must_use]
     pub fn covers(locked: &str, id: &str) -> bool {
         let whole = locked.parse::<Self>().is_ok_and(|kind| Self::of_id(id) == Some(kind));
-        let authority = |rest: &str| rest.starts_with(':') && locked.starts_with("ssh-ca:");
-        locked == id || whole || id.strip_prefix(locked).is_some_and(authority)
+        locked == id || whole || Self::is_of_authority(locked, id)
+    }
+
+    /// Whether `authority` is the id of an authority, and `id` that of certificates of its by their key id.
+    #[must_use]
+    pub fn is_of_authority(authority: &str, id: &str) -> bool {
+        let is_authority = authority.strip_prefix("ssh-ca:SHA256:").is_some_and(|hash| !hash.contains(':'));
+        is_authority && id.strip_prefix(authority).is_some_and(|rest| rest.starts_with(':'))
     }
 }
 
@@ -156,6 +162,7 @@ mod tests {
             ("ssh:SHA256:a", "ssh"),
             ("ssh-ca:SHA256:a", "ssh-ca:SHA256:ab"),
             ("ssh-ca:SHA256:a:web 1", "ssh-ca:SHA256:a"),
+            ("ssh-ca:SHA256:a:web", "ssh-ca:SHA256:a:web:1"),
             ("face", "fingerprint:left-thumb"),
             ("password", "pin:/etc/pins"),
         ] {

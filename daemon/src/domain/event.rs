@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::lock::Time;
+use lockdown_dbus_api::tags::Tags;
+
+use super::lock::{Owner, Time};
 
 /// Makes the enum of what can happen. A line is `Action "name" Severity "MESSAGE_ID";`: the name in the store, on the bus and
 /// on the command line, how much attention it wants when it succeeds, and the id by which the journal and its catalog
@@ -53,6 +55,8 @@ actions! {
     LockExpired "lock-expired" Notice "a343bc624d0944f6bfeac2100f5035fd";
     /// `valid_until` was set.
     SetExpiry "set-expiry" Notice "b5bd0422a8ff4f4ebdf912d79fc201c6";
+    /// Identifiers or metadata of an account were set.
+    SetAccount "set-account" Notice "21ddcaf4721b45cba074a28d558a18fa";
     /// `valid_until` has passed.
     AccountExpired "account-expired" Notice "639a3a36a2274987b4f9fa66e22ca8bb";
     /// An account was locked down.
@@ -71,6 +75,10 @@ actions! {
     SessionRefused "session-refused" Warning "edbaa8b7f3a04a54828fbd816a1e75c8";
     /// The login path denied a login.
     LoginDenied "login-denied" Notice "2b0d1dad23f74feea3b252275451d8a5";
+    /// Attempts to sign in have failed or were refused, a burst at a time.
+    AttemptsFailed "attempts-failed" Info "d51f5467d3054193955d743a1395bfc1";
+    /// Somebody ended the count of failed attempts.
+    ResetFailures "reset-failures" Notice "4b82c63bac004e8fb51cdee300a481ce";
     /// A session was opened.
     SessionStart "session-start" Info "d0901fd220f54d87b33ce283c8f7a317";
     /// A session has ended.
@@ -169,6 +177,8 @@ pub struct Event {
     pub caller: Fields,
     /// What was asked for.
     pub input: Fields,
+    /// What the caller gave with it; see [`lockdown_dbus_api::tags`].
+    pub tags: Tags,
 }
 
 impl Event {
@@ -185,6 +195,7 @@ impl Event {
             outcome: Outcome::Success,
             caller: Fields::new(),
             input: Fields::new(),
+            tags: Tags::new(),
         }
     }
 
@@ -192,6 +203,12 @@ impl Event {
     #[must_use]
     pub fn severity(&self) -> Severity {
         match self.outcome {
+            // Nobody has asked for it.
+            Outcome::Success
+                if self.action == Action::Lock && self.owner == Owner::AttackProtection.to_string() =>
+            {
+                Severity::Warning
+            }
             Outcome::Success => self.action.severity(),
             Outcome::Refused(_) | Outcome::Failed(_) => Severity::Warning,
         }

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use super::attempts::REMOTE;
+
 /// Unix seconds.
 pub type Time = i64;
 
@@ -104,6 +106,9 @@ pub struct Lock {
     pub id: i64,
     /// Authenticator it is on; `None` = the account itself.
     pub authenticator: Option<String>,
+    /// What it is for, if it is attack protection's: `` = the account, `remote` = the account for every remote host, otherwise
+    /// for the one source that is called so (see [`super::attempts`]).
+    pub source: String,
     /// What was asked for.
     pub terms: NewLock,
     /// When it was placed.
@@ -116,6 +121,19 @@ impl Lock {
     pub fn in_force(&self, now: Time) -> bool {
         self.terms.expires_at.is_none_or(|end| now < end)
     }
+
+    /// Whether it locks the account, not just one authenticator or source of it.
+    #[must_use]
+    pub fn is_on_account(&self) -> bool {
+        self.authenticator.is_none() && matches!(self.source.as_str(), "" | REMOTE)
+    }
+
+    /// Whether the deny record has it. What attack protection locks, the login path knows from the tally: neither open
+    /// sessions nor who signs in from elsewhere are affected by it.
+    #[must_use]
+    pub fn is_in_record(&self) -> bool {
+        self.terms.owner != Owner::AttackProtection
+    }
 }
 
 /// When the last of the locks in force ends: `None` if none is in force, `Some(None)` if one never ends.
@@ -123,7 +141,7 @@ impl Lock {
 pub fn locked_until(locks: &[Lock], now: Time) -> Option<Option<Time>> {
     locks
         .iter()
-        .filter(|lock| lock.authenticator.is_none() && lock.in_force(now))
+        .filter(|lock| lock.is_on_account() && lock.in_force(now))
         .map(|lock| lock.terms.expires_at)
         .reduce(|one, other| one.zip(other).map(|(one, other)| one.max(other)))
 }
@@ -137,6 +155,7 @@ mod tests {
         Lock {
             id: 1,
             authenticator: None,
+            source: String::new(),
             terms: NewLock {
                 owner: Owner::Operator,
                 reason: String::new(),
@@ -168,6 +187,13 @@ mod tests {
     fn a_locked_authenticator_does_not_lock_the_account() {
         let key = Lock { authenticator: Some("password".into()), ..lock(None) };
         assert_eq!(locked_until(&[key], 0), None);
+    }
+
+    #[test]
+    fn a_lock_for_one_source_does_not_lock_the_account() {
+        let from = |source: &str| Lock { source: source.into(), ..lock(Some(10)) };
+        assert_eq!(locked_until(&[from("192.0.2.1"), from("host:remote")], 0), None);
+        assert_eq!(locked_until(&[from(REMOTE)], 0), Some(Some(10)));
     }
 
     #[test]

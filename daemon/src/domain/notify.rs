@@ -18,13 +18,11 @@ pub const PATIENCE: Time = 24 * 60 * 60;
 /// How long a burst is gathered before it is told of, in seconds.
 pub const GATHERING: Time = 60;
 
-/// Of these many come in a burst, and say little each: those of one rule become one message.
-const BURSTS: &[&str] = &["attempts-failed", "login-denied"];
-
-/// Whether events with this action are gathered.
+/// Whether events with this action are gathered: many of them come in a burst, and say little each, so that those of one rule
+/// become one message.
 #[must_use]
 pub fn is_gathered(action: Action) -> bool {
-    BURSTS.contains(&action.name())
+    matches!(action, Action::AttemptsFailed | Action::LoginDenied)
 }
 
 /// The rules of a configuration. A rule whose receiver wants nothing more is off until there are others.

@@ -71,7 +71,9 @@ async fn can_get_in(account: &Account, shadow: &Shadow, store: &Store, now: Time
     let denied = store
         .read(move |connection| {
             let locks = locks::of_account(connection, &name)?;
-            let locked = locks.iter().any(|lock| lock.authenticator.is_none() && lock.in_force(now));
+            let locked = locks
+                .iter()
+                .any(|lock| lock.authenticator.is_none() && lock.is_in_record() && lock.in_force(now));
             Ok::<_, crate::store::StoreError>(locked || accounts::stored(connection, &name)?.expired(now))
         })
         .await;

@@ -1,6 +1,6 @@
 //! Sessions as systemd-logind has them.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 use zbus::{Connection, OwnedObjectPath, OwnedVariant, fdo::PropertiesProxy};
 use zbus_systemd::login1::ManagerProxy;
@@ -69,14 +69,24 @@ pub async fn of_process(bus: &Connection, pid: u32) -> zbus::Result<LogindSessio
     describe(bus, path).await
 }
 
-async fn describe(bus: &Connection, path: OwnedObjectPath) -> zbus::Result<LogindSession> {
+async fn properties(bus: &Connection, path: OwnedObjectPath) -> zbus::Result<HashMap<String, OwnedVariant>> {
     let properties = PropertiesProxy::builder(bus)
         .destination("org.freedesktop.login1")
         .path(path)
         .cache_properties(zbus::proxy::CacheProperties::No)
         .build()
         .await?;
-    let mut all = properties.get_all("org.freedesktop.login1.Session".try_into()?).await?;
+    Ok(properties.get_all("org.freedesktop.login1.Session".try_into()?).await?)
+}
+
+/// A time of logind's, in seconds.
+fn microseconds(value: Option<OwnedVariant>) -> Time {
+    let microseconds: u64 = value.and_then(|value| value.try_into().ok()).unwrap_or_default();
+    Time::try_from(microseconds / 1_000_000).unwrap_or_default()
+}
+
+async fn describe(bus: &Connection, path: OwnedObjectPath) -> zbus::Result<LogindSession> {
+    let mut all = properties(bus, path).await?;
     let mut text =
         |key: &str| -> String { all.remove(key).and_then(|value| value.try_into().ok()).unwrap_or_default() };
     let (id, name, service) = (text("Id"), text("Name"), text("Service"));
@@ -84,15 +94,28 @@ async fn describe(bus: &Connection, path: OwnedObjectPath) -> zbus::Result<Login
     let number =
         |value: Option<OwnedVariant>| value.and_then(|value| u32::try_from(value).ok()).unwrap_or_default();
     let leader = number(all.remove("Leader"));
-    let microseconds: u64 =
-        all.remove("Timestamp").and_then(|value| value.try_into().ok()).unwrap_or_default();
+    let started = microseconds(all.remove("Timestamp"));
     let (uid, _): (u32, OwnedObjectPath) = all
         .remove("User")
         .and_then(|value| zbus::Structure::try_from(value).ok())
         .and_then(|value| value.try_into().ok())
         .ok_or_else(|| zbus::Error::Failure(format!("logind's session {id} has no user")))?;
-    let started = Time::try_from(microseconds / 1_000_000).unwrap_or_default();
     Ok(LogindSession { id, uid, name, service, tty, remote_host, leader, started, class })
+}
+
+/// Since when the session with this id has idled, or, of one on a terminal, when that was last used; `None` = it does not idle.
+///
+/// # Errors
+/// Those of logind; a session that is gone is one.
+pub async fn idle_since(bus: &Connection, id: &str) -> zbus::Result<Option<Time>> {
+    let path = ManagerProxy::new(bus).await?.get_session(id.to_owned()).await?;
+    let mut all = properties(bus, path).await?;
+    let idles = all.remove("IdleHint").is_some_and(|value| bool::try_from(value).unwrap_or_default());
+    let since = microseconds(all.remove("IdleSinceHint"));
+    let kind: String = all.remove("Type").and_then(|value| value.try_into().ok()).unwrap_or_default();
+    // Of a desktop that does not idle it is when it last began to be used.
+    let on_terminal = !matches!(kind.as_str(), "x11" | "wayland" | "mir");
+    Ok(Some(since).filter(|since| *since > 0 && (idles || on_terminal)))
 }
 
 /// Ends every session of an account.

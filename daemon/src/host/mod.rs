@@ -1,10 +1,12 @@
 //! What touches the host, one room each.
 
+pub mod activity;
 pub mod administrators;
 pub mod as_account;
 pub mod authenticators;
 pub mod cgroup;
 pub mod clock;
+pub mod home;
 pub mod hooks;
 pub mod journalctl;
 pub mod keys_elsewhere;
@@ -26,5 +28,6 @@ pub mod sweep;
 pub mod terminals;
 pub mod tokens;
 pub mod transient_unit;
+pub mod tree;
 pub mod units;
 pub mod witnesses;

@@ -196,6 +196,17 @@ impl Held {
         let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
     }
 
+    /// Sends SIGSTOP.
+    pub fn stop(&self) {
+        let _ = pidfd_send_signal(&self.pidfd, Signal::STOP);
+    }
+
+    /// Whether it has stopped or ended, and forks no more.
+    #[must_use]
+    pub fn is_still(&self) -> bool {
+        stat(self.facts.pid).is_none_or(|stat| matches!(stat.state, 'T' | 't' | 'Z' | 'X'))
+    }
+
     /// The pidfd; readable when the process has ended.
     #[must_use]
     pub fn into_pidfd(self) -> std::os::fd::OwnedFd {

@@ -1,6 +1,7 @@
 //! What sshd says about how somebody authenticated.
 
-use ssh_key::{Certificate, HashAlg, PublicKey};
+use lockdown_enforcement::ssh::key_id;
+use ssh_key::{HashAlg, PublicKey};
 
 /// The authenticator in `SSH_AUTH_INFO_0` (sshd_config(5), ExposeAuthInfo): `password`, or `ssh:SHA256:…` for a public
 /// key, a certificate counting as the key that it certifies. Of several methods the key says most. Empty if there
@@ -11,8 +12,8 @@ pub fn authenticator(auth_info: &str) -> String {
     for line in auth_info.lines() {
         match line.split_once(' ') {
             Some(("publickey", key)) => {
-                if let Some(fingerprint) = fingerprint(key) {
-                    return format!("ssh:{fingerprint}");
+                if let Some(id) = key_id(key) {
+                    return id;
                 }
             }
             _ if line.starts_with("password") || line.starts_with("keyboard-interactive") => {
@@ -27,12 +28,11 @@ pub fn authenticator(auth_info: &str) -> String {
 /// `SHA256:…` of a public key as `ssh-ed25519 AAAA… comment`, of a certificate that of the key that it certifies.
 #[must_use]
 pub fn fingerprint(key: &str) -> Option<String> {
-    let fingerprint = if key.split(' ').next()?.contains("-cert-v01@") {
-        Certificate::from_openssh(key).ok()?.public_key().fingerprint(HashAlg::Sha256)
-    } else {
-        PublicKey::from_openssh(key).ok()?.fingerprint(HashAlg::Sha256)
-    };
-    Some(fingerprint.to_string())
+    if key.split(' ').next()?.contains("-cert-v01@") {
+        // The crate reads none that is valid for ever, as ssh-keygen(1) makes them.
+        return key_id(key)?.strip_prefix("ssh:").map(str::to_owned);
+    }
+    Some(PublicKey::from_openssh(key).ok()?.fingerprint(HashAlg::Sha256).to_string())
 }
 
 #[cfg(test)]
@@ -41,12 +41,22 @@ mod tests {
     use proptest::prelude::*;
 
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
+    /// One without an end, and the fingerprint of its key; by ssh-keygen(1).
+    const CERTIFICATE: &str = "ssh-ed25519-cert-v01@openssh.com AAAAIHNzaC1lZDI1NTE5LWNlcnQtdjAxQG9wZW5zc2guY29tAAAAIJVPBJkCay2dUX4f3J7GxUFzsVLn/zBSokXJZkbJ/jYSAAAAIOsPk9KdRn1hZyGuB0X4PhyB8dtuLyFcIESspabs9CE7AAAAAAAAAAAAAAABAAAABGlkIDEAAAAFAAAAAWEAAAAAAAAAAP//////////AAAAAAAAAIIAAAAVcGVybWl0LVgxMS1mb3J3YXJkaW5nAAAAAAAAABdwZXJtaXQtYWdlbnQtZm9yd2FyZGluZwAAAAAAAAAWcGVybWl0LXBvcnQtZm9yd2FyZGluZwAAAAAAAAAKcGVybWl0LXB0eQAAAAAAAAAOcGVybWl0LXVzZXItcmMAAAAAAAAAAAAAADMAAAALc3NoLWVkMjU1MTkAAAAgC2XbMrXc8IgMuRCHERi9NfeXl8LWQ2w8m6m/L4qglL8AAABTAAAAC3NzaC1lZDI1NTE5AAAAQIjtmbc10YBXxr/mO6hphw8VjHKpsC9o8nVy3fYuIbEWWhF+HLtSZSNbrcJ56dyJWPGTrGi8byrN6M82gg6W8g4=";
+    const FINGERPRINT: &str = "SHA256:pvRtA7YpeyHrmV9NhW67djAYmDPFlJgo4vXaJsCXg3A";
 
     #[test]
     fn a_key_is_its_fingerprint() {
         let id = authenticator(&format!("publickey {KEY}\n"));
         assert!(id.starts_with("ssh:SHA256:"), "{id}");
         assert_eq!(id.len(), "ssh:SHA256:".len() + 43);
+    }
+
+    #[test]
+    fn a_certificate_is_the_key_that_it_certifies() {
+        let (certificate, fingerprint) = (CERTIFICATE, FINGERPRINT);
+        assert_eq!(authenticator(&format!("publickey {certificate}\n")), format!("ssh:{fingerprint}"));
+        assert_eq!(super::fingerprint(certificate).as_deref(), Some(fingerprint));
     }
 
     #[test]

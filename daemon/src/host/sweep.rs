@@ -14,6 +14,7 @@ use super::{
     cgroup::Slice,
     logind,
     processes::{Facts, Found, Held, Mark, Moment, Target, command_line, find, of_account},
+    tree::hold_still,
     units,
 };
 use crate::metrics;
@@ -202,6 +203,7 @@ impl<'b> Sweep<'b> {
     async fn kill_found(&mut self) -> Vec<Facts> {
         let (target, marks, began) = (self.target.clone(), self.spared.clone(), self.began);
         let pass = tokio::task::spawn_blocking(move || {
+            hold_still(&target);
             let Found { its, contained, logging_in } = find(&target);
             // A login that began after the deny was durable is refused; attempts may go on for ever.
             let let_in_before = logging_in.into_iter().filter(|held| held.is_from_before(began));

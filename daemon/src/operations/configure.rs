@@ -6,7 +6,7 @@ use lockdown_config::Loaded;
 
 use crate::{
     core::Core,
-    domain::event::{Action, Event},
+    domain::event::{Action, Event, Outcome},
     host::clock,
     store::{
         StoreError,
@@ -17,20 +17,21 @@ use crate::{
 /// Where a value may be a secret by itself: the address of a webhook.
 const SECRET: &str = ".url";
 
-/// Records what differs from what the trail last said of the configuration. `is_asked_for`: also if nothing does.
+/// Records what differs from what the trail last said of the configuration; what became of a `reload`, also if nothing does.
 ///
 /// # Errors
 /// [`StoreError`]
-pub async fn note(core: &Core, loaded: &Loaded, is_asked_for: bool) -> Result<(), StoreError> {
+pub async fn note(core: &Core, loaded: &Loaded, reload: Option<Outcome>) -> Result<(), StoreError> {
     let current: BTreeMap<String, String> =
         loaded.entries().map(|entry| (entry.key.to_string(), entry.value.to_string())).collect();
     core.store
         .write(move |change| {
             let differences = settings::take_note(change, &current)?;
-            if differences.is_empty() && !is_asked_for {
+            if differences.is_empty() && reload.is_none() {
                 return Ok(());
             }
             let mut event = Event::new(clock::now(), Action::ConfigReload, "");
+            event.outcome = reload.unwrap_or(Outcome::Success);
             if !differences.is_empty() {
                 event.input.insert("changes", differences.iter().map(said).collect::<Vec<_>>().join("; "));
             }

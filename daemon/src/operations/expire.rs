@@ -11,7 +11,7 @@ use crate::{
         event::{Action, Event},
     },
     host::clock,
-    store::{StoreError, accounts},
+    store::{Change, StoreError, accounts},
 };
 
 /// 9999-12-31, the last day that the usual tools can write.
@@ -27,27 +27,49 @@ pub async fn set_expiry(
     account: &Account,
     unix_seconds: i64,
 ) -> Result<(), Error> {
-    if !(0..=MAX_TIME).contains(&unix_seconds) {
-        return Err(Error::InvalidArgument(format!(
-            "{unix_seconds} is no expiry: give Unix seconds up to {MAX_TIME}, or 0 for never"
-        )));
-    }
-    let valid_until = Some(unix_seconds).filter(|seconds| *seconds > 0);
     let _deciding = core.deciding().await;
-    if valid_until.is_some() {
-        refuse_if_protected(core, caller, account, Action::SetExpiry).await?;
+    refuse(core, caller, account, unix_seconds).await?;
+    let (account, caller) = (account.clone(), caller.clone());
+    let put = move |change: &mut Change<'_>| put(change, &caller, &account, unix_seconds, "");
+    core.store.write(put).await.map_err(|error: StoreError| error.into())
+}
+
+/// Refuses what is no moment, and the expiry of a protected account.
+///
+/// # Errors
+/// `Protected`, `InvalidArgument`
+pub(super) async fn refuse(
+    core: &Core,
+    caller: &Caller,
+    account: &Account,
+    unix_seconds: i64,
+) -> Result<(), Error> {
+    match unix_seconds {
+        0 => Ok(()),
+        1..=MAX_TIME => refuse_if_protected(core, caller, account, Action::SetExpiry).await,
+        _ => Err(Error::InvalidArgument(format!(
+            "{unix_seconds} is no expiry: give Unix seconds up to {MAX_TIME}, or 0 for never"
+        ))),
     }
-    let (name, uid, fields) = (account.name.clone(), account.uid, caller.fields());
-    core.store
-        .write(move |change| {
-            let now = clock::now();
-            let id = accounts::ensure(change, &name, uid, now)?;
-            accounts::set_valid_until(change, id, uid, valid_until)?;
-            let mut event = Event::new(now, Action::SetExpiry, &name);
-            event.caller = fields;
-            event.input.insert("valid_until", unix_seconds.to_string());
-            change.record(event)
-        })
-        .await
-        .map_err(|error: StoreError| error.into())
+}
+
+/// The part of the transaction, with its event.
+///
+/// # Errors
+/// [`StoreError`]
+pub(super) fn put(
+    change: &mut Change<'_>,
+    caller: &Caller,
+    account: &Account,
+    unix_seconds: i64,
+    reason: &str,
+) -> Result<(), StoreError> {
+    let now = clock::now();
+    let id = accounts::ensure(change, &account.name, account.uid, now)?;
+    accounts::set_valid_until(change, id, account.uid, Some(unix_seconds).filter(|seconds| *seconds > 0))?;
+    let mut event = Event::new(now, Action::SetExpiry, &account.name);
+    event.reason = reason.to_owned();
+    caller.sign(&mut event);
+    event.input.insert("valid_until", unix_seconds.to_string());
+    change.record(event)
 }

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use rusqlite::Connection;
 use zbus_systemd::login1::ManagerProxy;
 
-use lockdown_dbus_api::Error;
+use lockdown_dbus_api::{Error, options::EventFilter, views};
 use lockdown_enforcement::{DenialKind, DenialReport, Phase, SessionReport, escape::escape, ssh};
 
 use super::{
@@ -18,7 +19,7 @@ use crate::{
     core::Core,
     domain::{
         event::{Action, Event, Outcome},
-        lock::locked_until,
+        lock::{Lock, locked_until},
     },
     host::{
         clock,
@@ -28,10 +29,13 @@ use crate::{
         sshd, sweep,
     },
     store::{
-        StoreError, accounts, locks,
+        StoreError, accounts, events, locks,
         sessions::{self, Session},
     },
 };
+
+/// Seconds for which one event tells of all that an account is denied in auth.
+const SILENCE: i64 = 60;
 
 /// Follows logind for as long as the daemon runs: first what there is, then what comes and goes. Returns when the bus
 /// is gone.
@@ -175,15 +179,18 @@ pub async fn denied(core: &Arc<Core>, report: DenialReport, reporter: u32) {
     let mut event = Event::new(clock::now(), Action::LoginDenied, &report.account);
     event.outcome = Outcome::Refused(why(&report.kind));
     event.input.insert("service", report.service.clone());
-    event
-        .input
-        .insert("phase", if report.phase == Phase::Account { "account" } else { "session" }.to_owned());
+    event.input.insert("phase", report.phase.to_string());
+    event.input.extend(authenticator(&report).map(|authenticator| ("authenticator", authenticator)));
     event.input.extend(report.tty.map(|tty| ("tty", tty)));
     event.input.extend(report.remote_host.map(|host| ("remote_host", host)));
-    if let Some(auth_info) = &report.auth_info {
-        event.input.insert("authenticator", sshd::authenticator(auth_info));
-    }
-    if let Err(error) = core.store.write(move |change| change.record(event)).await {
+    let phase = report.phase;
+    let recorded = core.store.write(move |change| {
+        if phase == Phase::Auth && is_repeated(change.connection(), &event)? {
+            return Ok(());
+        }
+        change.record(event)
+    });
+    if let Err(error) = recorded.await {
         let error: StoreError = error;
         tracing::error!("a denied login could not be recorded: {error}");
     }
@@ -191,6 +198,29 @@ pub async fn denied(core: &Arc<Core>, report: DenialReport, reporter: u32) {
         let limit = core.settings().sessions.end_timeout;
         sweep::end_session(&core.bus, Target::Tree { leader: reporter }, None, limit).await;
     }
+}
+
+/// In auth it is what was asked for and is locked; later what sshd says.
+fn authenticator(report: &DenialReport) -> Option<String> {
+    match (&report.kind, report.phase) {
+        (DenialKind::Locked { authenticator, .. }, Phase::Auth) => authenticator.clone(),
+        _ => report.auth_info.as_deref().map(sshd::authenticator),
+    }
+}
+
+/// Whether an event of this kind about the account is young. Who is denied in auth has not proved who it is: whoever guesses
+/// at a locked password must not fill the audit trail. The system's log has each.
+fn is_repeated(connection: &Connection, event: &Event) -> Result<bool, StoreError> {
+    let filter = EventFilter {
+        user: Some(event.account.clone()),
+        action: Some(event.action.name().to_owned()),
+        since: Some(event.time - SILENCE),
+        ..EventFilter::default()
+    };
+    let of_auth = |event: &views::Event| {
+        event.input.get("phase").is_some_and(|phase| *phase == Phase::Auth.to_string())
+    };
+    Ok(events::list(connection, &filter)?.iter().any(of_auth))
 }
 
 fn why(kind: &DenialKind) -> String {
@@ -221,7 +251,8 @@ async fn put(core: &Arc<Core>, new: Session) {
                 event.input.insert("remote_host", session.remote_host.clone());
                 change.record(event)?;
             }
-            let standing = locks::of_account(change.connection(), &session.account)?;
+            let mut standing = locks::of_account(change.connection(), &session.account)?;
+            standing.retain(Lock::is_in_record);
             let account_denied = locked_until(&standing, now).is_some()
                 || accounts::stored(change.connection(), &session.account)?.expired(now);
             let authenticator_denied = standing.iter().any(|lock| {

@@ -74,7 +74,7 @@ async fn put(
     terms: NewLock,
     input: Fields,
 ) -> Result<Lock, StoreError> {
-    let (name, uid, caller) = (account.name.clone(), account.uid, caller.fields());
+    let (name, uid, caller) = (account.name.clone(), account.uid, caller.clone());
     core.store
         .write(move |change| {
             let now = clock::now();
@@ -84,7 +84,7 @@ async fn put(
             event.target = format!("lock:{}", lock.id);
             event.owner = terms.owner.to_string();
             event.reason = terms.reason;
-            event.caller = caller;
+            caller.sign(&mut event);
             event.input = input;
             change.record(event)?;
             Ok(lock)

@@ -1,6 +1,7 @@
 //! What the daemon can do: each operation whole, from checked input to result.
 
 pub mod account;
+pub mod attempts;
 pub mod authenticator;
 pub mod configure;
 pub mod expire;
@@ -18,6 +19,7 @@ pub mod resolve;
 pub mod restore;
 mod review;
 pub mod sessions;
+pub mod set_account;
 pub mod settle;
 pub mod standing_watch;
 pub mod trail;

@@ -114,7 +114,7 @@ pub async fn refuse_if_protected(
     let Some(protection) = Rule::for_one(core, caller).check(account).await else { return Ok(()) };
     let refusal = format!("{} is protected: {protection}", escape(&account.name));
     let mut event = Event::new(clock::now(), action, &account.name);
-    event.caller = caller.fields();
+    caller.sign(&mut event);
     event.outcome = Outcome::Refused(protection.to_string());
     if let Err(error) = core.store.write(move |change| change.record(event)).await {
         let error: StoreError = error;

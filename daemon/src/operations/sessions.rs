@@ -95,7 +95,7 @@ pub async fn end(
     };
     let mut event = ending(account, &chosen, &outcome);
     event.reason = options.reason.unwrap_or_default();
-    event.caller = caller.fields();
+    caller.sign(&mut event);
     if let Some(id) = options.session {
         event.target = format!("session:{id}");
     }

@@ -40,6 +40,7 @@ pub async fn settle(core: &Arc<Core>) -> Result<(), StoreError> {
                 event.target = format!("lock:{}", lock.id);
                 event.owner = lock.terms.owner.to_string();
                 event.input.extend(lock.authenticator.clone().map(|id| ("authenticator", id)));
+                event.input.extend(Some(("source", lock.source.clone())).filter(|_| !lock.is_in_record()));
                 change.record(event)?;
                 let left = locks::of_account(change.connection(), &account)?;
                 let still_locked = match &lock.authenticator {

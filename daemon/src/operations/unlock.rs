@@ -3,7 +3,7 @@
 use lockdown_dbus_api::{Error, options, views};
 use lockdown_enforcement::escape::escape;
 
-use super::{lock::owner_for, view};
+use super::{attempts, lock::owner_for, view};
 use crate::{
     announcement::Announcement,
     bus::caller::Caller,
@@ -11,7 +11,7 @@ use crate::{
     domain::{
         account::Account,
         event::{Action, Event},
-        lock::{Lock, locked_until},
+        lock::{Lock, Owner, locked_until},
     },
     host::clock,
     store::locks,
@@ -27,9 +27,15 @@ pub async fn unlock(
     account: &Account,
     options: options::Unlock,
 ) -> Result<views::Account, Error> {
-    let owner = options.owner.as_deref().map(|asked| owner_for(caller, Some(asked))).transpose()?;
+    let owner = options.owner.as_deref().map(|asked| owner_to_lift(caller, asked)).transpose()?;
     let reason = options.reason.unwrap_or_default();
-    let (name, uid, fields) = (account.name.clone(), account.uid, caller.fields());
+    let from_tally = match owner {
+        None | Some(Owner::AttackProtection) => attempts::lift(core, caller, account, &reason).await,
+        Some(_) => Ok(Vec::new()),
+    };
+    // A tally that cannot be used keeps no other lock in place.
+    let is_all = from_tally.as_ref().is_ok_and(Vec::is_empty);
+    let (name, uid, caller_of) = (account.name.clone(), account.uid, caller.clone());
     let (lifted, still_locked) = core
         .store
         .write(move |change| {
@@ -39,10 +45,11 @@ pub async fn unlock(
             let standing =
                 standing.into_iter().filter(|lock| lock.authenticator.is_none() && lock.in_force(now));
             let (lifted, left): (Vec<Lock>, Vec<Lock>) = standing.partition(|lock| match &owner {
+                _ if !lock.is_in_record() => false,
                 Some(owner) => lock.terms.owner == *owner,
                 None => lock.terms.owner.yields_to_operator(),
             });
-            if lifted.is_empty() {
+            if lifted.is_empty() && is_all {
                 return Err(nothing_to_lift(&name, &left));
             }
             for lock in &lifted {
@@ -51,7 +58,7 @@ pub async fn unlock(
                 event.target = format!("lock:{}", lock.id);
                 event.owner = lock.terms.owner.to_string();
                 event.reason.clone_from(&reason);
-                event.caller.clone_from(&fields);
+                caller_of.sign(&mut event);
                 change.record(event)?;
             }
             Ok((lifted, locked_until(&left, now).is_some()))
@@ -62,7 +69,16 @@ pub async fn unlock(
             views::LockNotice { ended: Some("lifted".to_owned()), ..view::lock_notice(lock, still_locked) };
         core.announce(Announcement::AccountUnlocked(account.name.clone(), notice));
     }
+    from_tally?;
     view::account(core, caller, account).await
+}
+
+/// An operator lifts also what attack protection has locked.
+fn owner_to_lift(caller: &Caller, asked: &str) -> Result<Owner, Error> {
+    if asked == Owner::AttackProtection.to_string() {
+        return Ok(Owner::AttackProtection);
+    }
+    owner_for(caller, Some(asked))
 }
 
 fn nothing_to_lift(name: &str, left: &[Lock]) -> Error {
@@ -73,6 +89,8 @@ fn nothing_to_lift(name: &str, left: &[Lock]) -> Error {
     let owners: Vec<String> = left.iter().map(|lock| lock.terms.owner.to_string()).collect();
     let remedy = if left.iter().any(|lock| lock.terms.owner.is_of_lockdown()) {
         format!("`lockdownctl restore {name}` takes a lockdown back")
+    } else if left.iter().all(|lock| lock.terms.owner.yields_to_operator()) {
+        format!("`lockdownctl unlock {name}` without an owner lifts it")
     } else {
         "lift it where it was placed".to_owned()
     };

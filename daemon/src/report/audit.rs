@@ -68,10 +68,12 @@ fn kind(event: &Event) -> Option<u16> {
         | Action::UnlockAuthenticator
         | Action::LockExpired
         | Action::SetExpiry
+        | Action::SetAccount
         | Action::AccountExpired
         | Action::Lockdown
         | Action::LockdownFinished
         | Action::Restore
+        | Action::ResetFailures
         | Action::RecoveryUsed
         | Action::RecoveryExpired => Some(USER_MGMT),
         _ => None,

@@ -5,6 +5,7 @@ use lockdown_enforcement::escape::escape;
 
 use crate::{
     domain::event::{Event, Fields, Outcome, Severity},
+    logging,
     store::events::{
         Recorded,
         chain::{Head, hex},
@@ -14,8 +15,28 @@ use crate::{
 /// `MESSAGE_ID` of the entry that says where the chain of the audit trail is.
 pub const HEAD_MESSAGE_ID: &str = "17d78844cfa649039306fd85e907c960";
 
+/// Longest name of a field, by journald's rules.
+const LONGEST_NAME: usize = 64;
+
 /// Writes an event.
 pub fn event(recorded: &Recorded) {
+    let tags: Vec<_> =
+        recorded.event.tags.iter().map(|(key, value)| (tag_field(key), escape(value).to_string())).collect();
+    let tagged = if tags.is_empty() { None } else { logging::with_fields(&tags) };
+    match tagged {
+        Some(subscriber) => tracing::subscriber::with_default(subscriber, || write(recorded)),
+        None => write(recorded),
+    }
+}
+
+/// Name of the field for a tag: `change-id` is `LOCKDOWN_TAG_CHANGE_ID`. Of a very long one the end is left out.
+fn tag_field(key: &str) -> String {
+    let mut name = format!("LOCKDOWN_TAG_{}", key.to_ascii_uppercase().replace(['-', '.'], "_"));
+    name.truncate(LONGEST_NAME);
+    name
+}
+
+fn write(recorded: &Recorded) {
     let Recorded { id, hash, event } = recorded;
     let text = |text: &str| escape(text).to_string();
     let caller = |key: &str| event.caller.get(key).map(|value| text(value));
@@ -88,6 +109,9 @@ fn line(event: &Event) -> String {
     for (key, value) in &event.caller {
         add(&format!("caller_{key}"), value);
     }
+    for (key, value) in &event.tags {
+        add(&format!("tag_{key}"), value);
+    }
     match &event.outcome {
         Outcome::Success => {}
         Outcome::Refused(why) => add("refused", why),
@@ -128,14 +152,21 @@ mod tests {
     }
 
     #[test]
+    fn a_tag_has_a_field_that_the_journal_takes() {
+        assert_eq!(tag_field("change-id.2"), "LOCKDOWN_TAG_CHANGE_ID_2");
+        assert_eq!(tag_field(&"k".repeat(64)).len(), LONGEST_NAME);
+    }
+
+    #[test]
     fn the_line_of_an_event() {
         let mut event = Event::new(1, Action::Lock, "alice");
         event.reason = "lost\u{1b}[2J".to_owned();
         event.caller.insert("name", "root".to_owned());
+        event.tags.insert("ticket".to_owned(), "INC 4711".to_owned());
         event.outcome = Outcome::Refused("is protected".to_owned());
         assert_eq!(
             line(&event),
-            r#"lock account=alice reason=lost\u{1b}[2J caller_name=root refused="is protected""#
+            r#"lock account=alice reason=lost\u{1b}[2J caller_name=root tag_ticket="INC 4711" refused="is protected""#
         );
     }
 

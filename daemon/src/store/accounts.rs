@@ -44,9 +44,9 @@ pub fn ensure(change: &mut Change<'_>, name: &str, uid: u32, now: Time) -> Resul
 /// Those of SQLite.
 pub fn stored(connection: &Connection, name: &str) -> Result<Stored> {
     connection
-        .prepare_cached("SELECT valid_until, failed_attempts, last_sign_in FROM accounts WHERE name = ?1")?
+        .prepare_cached("SELECT valid_until, last_sign_in, last_session_end FROM accounts WHERE name = ?1")?
         .query_row([name], |row| {
-            Ok(Stored { valid_until: row.get(0)?, failed_attempts: row.get(1)?, last_sign_in: row.get(2)? })
+            Ok(Stored { valid_until: row.get(0)?, last_sign_in: row.get(1)?, last_session_end: row.get(2)? })
         })
         .optional()
         .map(Option::unwrap_or_default)
@@ -71,13 +71,14 @@ pub fn enforced(connection: &Connection) -> Result<Vec<(String, u32)>> {
     connection
         .prepare(
             "SELECT name, uid FROM accounts
-             WHERE valid_until IS NOT NULL OR id IN (SELECT account_id FROM locks) ORDER BY uid",
+             WHERE valid_until IS NOT NULL
+                 OR id IN (SELECT account_id FROM locks WHERE owner <> 'attack-protection') ORDER BY uid",
         )?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect()
 }
 
-/// Name and uid of every account that is denied now: locked or expired.
+/// Name and uid of every account whose deny record denies it now: locked or expired.
 ///
 /// # Errors
 /// Those of SQLite.
@@ -86,36 +87,9 @@ pub fn denied(connection: &Connection, now: Time) -> Result<Vec<(String, u32)>> 
         .prepare_cached(
             "SELECT name, uid FROM accounts WHERE valid_until <= ?1 OR id IN (
                  SELECT account_id FROM locks
-                 WHERE authenticator = '' AND (expires_at IS NULL OR expires_at > ?1))",
+                 WHERE authenticator = '' AND owner <> 'attack-protection' AND (expires_at IS NULL OR expires_at > ?1))",
         )?
         .query_map([now], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
-}
-
-/// Name of the account with this identifier.
-///
-/// # Errors
-/// Those of SQLite.
-pub fn by_identifier(connection: &Connection, kind: &str, value: &str) -> Result<Option<String>> {
-    connection
-        .query_row(
-            "SELECT name FROM identifiers JOIN accounts ON accounts.id = account_id WHERE kind = ?1 AND value = ?2",
-            [kind, value],
-            |row| row.get(0),
-        )
-        .optional()
-}
-
-/// The values of one kind of identifier that an account has.
-///
-/// # Errors
-/// Those of SQLite.
-pub fn identifiers(connection: &Connection, name: &str, kind: &str) -> Result<Vec<String>> {
-    connection
-        .prepare_cached(
-            "SELECT value FROM identifiers JOIN accounts ON accounts.id = account_id WHERE name = ?1 AND kind = ?2",
-        )?
-        .query_map([name, kind], |row| row.get(0))?
         .collect()
 }
 
@@ -127,14 +101,15 @@ pub fn uid_of(connection: &Connection, name: &str) -> Result<Option<u32>> {
     connection.query_row("SELECT uid FROM accounts WHERE name = ?1", [name], |row| row.get(0)).optional()
 }
 
-/// The name that the store has for this uid.
+/// The names that the store has for this uid, the first seen first.
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn name_of(connection: &Connection, uid: u32) -> Result<Option<String>> {
+pub fn names_of(connection: &Connection, uid: u32) -> Result<Vec<String>> {
     connection
-        .query_row("SELECT name FROM accounts WHERE uid = ?1 ORDER BY id LIMIT 1", [uid], |row| row.get(0))
-        .optional()
+        .prepare_cached("SELECT name FROM accounts WHERE uid = ?1 ORDER BY id")?
+        .query_map([uid], |row| row.get(0))?
+        .collect()
 }
 
 /// Sets when the account expires; `None` = never.

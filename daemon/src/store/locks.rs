@@ -1,12 +1,15 @@
-//! Locks: any one in force denies; one per target and owner.
+//! Locks: any one in force denies; one per target and owner, of attack protection one per source.
 
 use rusqlite::{Connection, OptionalExtension, Result, Row, params, types::Type};
 
 use super::{Change, StoreError, accounts::AccountId};
-use crate::domain::lock::{Lock, NewLock, Owner, Time};
+use crate::domain::{
+    attempts::REMOTE,
+    lock::{Lock, NewLock, Owner, Time},
+};
 
 const COLUMNS: &str =
-    "locks.id, authenticator, owner, reason, message, created_by, expires_at, locks.created_at";
+    "locks.id, authenticator, owner, reason, message, created_by, expires_at, locks.created_at, source";
 
 fn lock(row: &Row<'_>) -> Result<Lock> {
     let owner: String = row.get(2)?;
@@ -24,6 +27,7 @@ fn lock(row: &Row<'_>) -> Result<Lock> {
             expires_at: row.get(6)?,
         },
         created_at: row.get(7)?,
+        source: row.get(8)?,
     })
 }
 
@@ -53,11 +57,38 @@ pub fn put_on(
     terms: &NewLock,
     now: Time,
 ) -> Result<Lock, StoreError> {
-    let placed = change.connection().query_row(
+    let placed = insert(change, account, (authenticator.unwrap_or_default(), ""), terms, now)?;
+    change.touch(uid);
+    Ok(placed)
+}
+
+/// Places a lock that a tally has, or updates it; see [`Lock::source`]. No deny record has to follow.
+///
+/// # Errors
+/// [`StoreError::Sqlite`]
+pub fn put_of_tally(
+    change: &Change<'_>,
+    account: AccountId,
+    source: &str,
+    terms: &NewLock,
+    since: Time,
+) -> Result<Lock, StoreError> {
+    Ok(insert(change, account, ("", source), terms, since)?)
+}
+
+fn insert(
+    change: &Change<'_>,
+    account: AccountId,
+    (authenticator, source): (&str, &str),
+    terms: &NewLock,
+    created_at: Time,
+) -> Result<Lock> {
+    change.connection().query_row(
         &format!(
-            "INSERT INTO locks (account_id, owner, reason, message, created_by, expires_at, created_at, authenticator)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-             ON CONFLICT (account_id, authenticator, owner) DO UPDATE SET reason = excluded.reason,
+            "INSERT INTO locks
+                 (account_id, owner, reason, message, created_by, expires_at, created_at, authenticator, source)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+             ON CONFLICT (account_id, authenticator, owner, source) DO UPDATE SET reason = excluded.reason,
                  message = excluded.message, created_by = excluded.created_by,
                  expires_at = excluded.expires_at, created_at = excluded.created_at
              RETURNING {}",
@@ -70,13 +101,21 @@ pub fn put_on(
             terms.message,
             terms.created_by,
             terms.expires_at,
-            now,
-            authenticator.unwrap_or_default()
+            created_at,
+            authenticator,
+            source
         ],
         lock,
-    )?;
-    change.touch(uid);
-    Ok(placed)
+    )
+}
+
+/// Removes a lock that a tally had.
+///
+/// # Errors
+/// [`StoreError::Sqlite`]
+pub fn remove_of_tally(change: &Change<'_>, lock: i64) -> Result<(), StoreError> {
+    change.connection().execute("DELETE FROM locks WHERE id = ?1", [lock])?;
+    Ok(())
 }
 
 /// Removes a lock.
@@ -102,6 +141,20 @@ pub fn of_account(connection: &Connection, name: &str) -> Result<Vec<Lock>> {
         .collect()
 }
 
+/// Names of the accounts on which attack protection has a lock.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn with_lock_of_tally(connection: &Connection) -> Result<Vec<String>> {
+    connection
+        .prepare(
+            "SELECT DISTINCT name FROM locks JOIN accounts ON accounts.id = account_id
+             WHERE owner = 'attack-protection' ORDER BY name",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect()
+}
+
 /// Takes the locks that have ended by time out of the store: account, uid, lock.
 ///
 /// # Errors
@@ -112,10 +165,14 @@ pub fn take_expired(change: &mut Change<'_>, now: Time) -> Result<Vec<(String, u
         .prepare(&format!(
             "SELECT {COLUMNS}, name, uid FROM locks JOIN accounts ON accounts.id = account_id WHERE expires_at <= ?1"
         ))?
-        .query_map([now], |row| Ok((row.get(8)?, row.get(9)?, lock(row)?)))?
+        .query_map([now], |row| Ok((row.get(9)?, row.get(10)?, lock(row)?)))?
         .collect::<Result<_>>()?;
     for (_, uid, lock) in &expired {
-        remove(change, lock.id, *uid)?;
+        if lock.is_in_record() {
+            remove(change, lock.id, *uid)?;
+        } else {
+            remove_of_tally(change, lock.id)?;
+        }
     }
     Ok(expired)
 }
@@ -157,8 +214,8 @@ pub fn count_by_owner(connection: &Connection, now: Time) -> Result<Vec<(String,
 pub fn count_locked_accounts(connection: &Connection, now: Time) -> Result<u32> {
     connection.query_row(
         "SELECT count(DISTINCT account_id) FROM locks
-         WHERE authenticator = '' AND (expires_at IS NULL OR expires_at > ?1)",
-        [now],
+         WHERE authenticator = '' AND source IN ('', ?2) AND (expires_at IS NULL OR expires_at > ?1)",
+        params![now, REMOTE],
         |row| row.get(0),
     )
 }

@@ -8,8 +8,11 @@
 pub mod accounts;
 mod change;
 pub mod events;
+pub mod failures;
+pub mod identifiers;
 pub mod lockdowns;
 pub mod locks;
+pub mod metadata;
 mod open;
 pub mod outbox;
 pub mod records;

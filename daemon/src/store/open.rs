@@ -19,6 +19,8 @@ fn migrations() -> Migrations<'static> {
         M::up(include_str!("schema/001_accounts_locks_sessions_events.sql")),
         M::up(include_str!("schema/002_lockdowns.sql")),
         M::up(include_str!("schema/003_authenticators.sql")),
+        M::up(include_str!("schema/004_attempts.sql")),
+        M::up(include_str!("schema/005_identifiers_metadata_tags.sql")),
         M::up_with_hook(include_str!("schema/006_event_chain.sql"), |transaction: &Transaction<'_>| {
             Ok(chain::link_all(transaction)?)
         }),
@@ -165,6 +167,33 @@ mod tests {
         let before = std::fs::read(&path).unwrap();
         assert!(refusal(root.path()).contains("damaged"));
         assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn locks_of_a_version_before_sources_keep_their_numbers_and_none_comes_back() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "foreign_keys", true).unwrap();
+        migrations().to_version(&mut connection, 3).unwrap();
+        let lock = |id: i64| {
+            format!(
+                "INSERT INTO locks (id, account_id, owner, reason, message, created_at, created_by)
+                 VALUES ({id}, 1, 'owner-{id}', 'r', 'm', 1, 'root');"
+            )
+        };
+        let old = "INSERT INTO accounts (id, name, uid, created_at) VALUES (1, 'alice', 1000, 1);".to_owned();
+        connection.execute_batch(&(old + &lock(4) + &lock(9) + "DELETE FROM locks WHERE id = 9;")).unwrap();
+        migrations().to_latest(&mut connection).unwrap();
+        let new = "INSERT INTO locks (account_id, owner, reason, message, created_at, created_by)
+                   VALUES (1, 'operator', 'r', 'm', 1, 'root')";
+        connection.execute(new, []).unwrap();
+        assert_eq!(connection.last_insert_rowid(), 10, "9 is in events");
+        connection.execute(new, []).unwrap_err();
+        let locks: String = connection
+            .query_row("SELECT group_concat(id || owner || source ORDER BY id) FROM locks", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        assert_eq!(locks, "4owner-4,10operator");
     }
 
     #[test]

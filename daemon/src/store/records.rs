@@ -26,7 +26,8 @@ pub fn record_of(connection: &Connection, uid: u32) -> rusqlite::Result<Record> 
     for name in &names {
         let valid_until = accounts::stored(connection, name)?.valid_until;
         record.valid_until = record.valid_until.into_iter().chain(valid_until).min();
-        record.locks.extend(locks::of_account(connection, name)?.into_iter().map(entry));
+        let locks = locks::of_account(connection, name)?.into_iter().filter(Lock::is_in_record);
+        record.locks.extend(locks.map(entry));
     }
     Ok(record)
 }

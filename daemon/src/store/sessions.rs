@@ -179,6 +179,13 @@ pub fn end(change: &Change<'_>, row: i64, now: Time) -> Result<bool, StoreError>
     let ended = change
         .connection()
         .execute("UPDATE sessions SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL", [row, now])?;
+    if ended > 0 {
+        change.connection().execute(
+            "UPDATE accounts SET last_session_end = max(?2, ifnull(last_session_end, 0))
+             WHERE id = (SELECT account_id FROM sessions WHERE id = ?1)",
+            [row, now],
+        )?;
+    }
     change.connection().execute("DELETE FROM sessions WHERE ended_at < ?1", [now - KEPT])?;
     Ok(ended > 0)
 }

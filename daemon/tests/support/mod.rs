@@ -2,13 +2,14 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::Arc,
 };
 
 use lockdown_config::Settings;
 use lockdown_dbus_api::{BUS_NAME, OBJECT_PATH};
-use lockdown_enforcement::DenyDirectory;
+use lockdown_enforcement::{DenyDirectory, TallyDirectory};
 use lockdownd::{bus::manager::Manager, core::Core, store::Store};
 use zbus::{Connection, connection};
 
@@ -42,6 +43,12 @@ impl Bus {
         Self { daemon, address: address.trim().to_owned(), root }
     }
 
+    /// Where the daemon's files lie.
+    #[allow(dead_code, reason = "not every test looks there")]
+    pub fn path(&self) -> &Path {
+        self.root.path()
+    }
+
     pub async fn connect(&self) -> Connection {
         connection::Builder::address(self.address.as_str()).build().await.unwrap()
     }
@@ -55,8 +62,9 @@ impl Bus {
         let directory =
             DenyDirectory::new(self.root.path().join("deny")).owned_by(nix::unistd::geteuid().as_raw());
         let store = Store::open(&self.root.path().join("lockdown.db"), directory.clone()).unwrap();
+        let tallies = TallyDirectory::new(self.root.path().join("tally"));
         let bus = self.connect().await;
-        let (mut core, queue) = Core::new(store, directory, bus.clone(), settings).unwrap();
+        let (mut core, queue) = Core::new(store, directory, tallies, bus.clone(), settings).unwrap();
         change(&mut core);
         let core = Arc::new(core);
         bus.object_server().at(OBJECT_PATH, Manager::new(Arc::clone(&core))).await.unwrap();

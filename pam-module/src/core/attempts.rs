@@ -4,11 +4,13 @@
 use std::ffi::CStr;
 
 use lockdown_enforcement::{
-    AttackProtection, AttemptOutcome, AttemptReport, Denial, DenialKind, Failure, Request, Source, TallyLock,
-    escape, tally::Standing,
+    AttackProtection, AttemptOutcome, AttemptReport, Denial, DenialKind, Failure, Request, Source, Table,
+    TallyLock, escape, tally::Standing,
 };
 
-use super::{Account, Asked, Circumstances, Code, Held, Host, Priority, Turn, tell, who};
+use super::{Account, Asked, Circumstances, Code, Held, Host, Priority, Turn, authenticator, tell, who};
+use crate::arguments::{Arguments, AuthenticatorType};
+use crate::message;
 
 /// The owner of a lock that a tally has.
 const OWNER: &str = "attack-protection";
@@ -24,12 +26,14 @@ struct Attempt<'a> {
 }
 
 /// Right before the module that judges the password: asks for it, so that there is nothing to wait for between here and the
-/// verdict, and an attempt has the same dialogue whether or not it is refused.
-pub(super) fn before(host: &dyn Host) -> Code {
+/// verdict, and an attempt has the same dialogue whether or not it is refused. One that is refused goes on with a password that
+/// nothing matches: the modules that judge take the time for it that they take for every wrong one.
+pub(super) fn before(host: &dyn Host, arguments: &Arguments, guards_password: bool) -> Code {
     host.end_attempt();
-    let Some(settings) = settings(host) else { return Code::Ignore };
-    let circumstances = host.circumstances();
-    if settings.ignores(&circumstances.service) {
+    let protection = settings(host)
+        .map(|settings| (settings, host.circumstances()))
+        .filter(|(settings, circumstances)| !settings.ignores(&circumstances.service));
+    if protection.is_none() && !guards_password {
         return Code::Ignore;
     }
     match host.ask_user() {
@@ -37,17 +41,42 @@ pub(super) fn before(host: &dyn Host) -> Code {
         Asked::Later => return Code::Incomplete,
         Asked::Failed => return Code::ConversationError,
     }
-    match host.ask_password() {
-        Asked::Given => {}
-        Asked::Later => return Code::Incomplete,
-        Asked::Failed => {
-            host.delay_failure();
-            return Code::ConversationError;
-        }
+    let asked = host.ask_password();
+    if asked == Asked::Later {
+        return Code::Incomplete;
+    }
+    // Whoever fails waits as long as who is refused, also where the module that judges asks for no delay.
+    host.delay_failure();
+    if asked == Asked::Failed {
+        return Code::ConversationError;
     }
     let Some(user) = host.user() else { return Code::Ignore };
-    let Some(attempt) = Attempt::of(host, settings, circumstances, &user) else { return Code::Ignore };
-    if attempt.counts() { attempt.take_turn() } else { Code::Ignore }
+    let obstacle = guards_password
+        .then(|| authenticator::obstacle(host, arguments, AuthenticatorType::Password, &user))
+        .flatten();
+    let attempt = protection
+        .and_then(|(settings, circumstances)| Attempt::of(host, settings, circumstances, &user))
+        .filter(Attempt::counts);
+    let code = attempt.map_or(Code::Ignore, |attempt| attempt.take_turn());
+    let Some(obstacle) = obstacle else { return code };
+    obstacle.announce(host, AuthenticatorType::Password, &user);
+    refuse(host)
+}
+
+/// What attack protection would have found is not known; whether the password is locked, is not either.
+pub(super) fn before_after_panic(host: &dyn Host, arguments: &Arguments) -> Code {
+    match authenticator::after_panic(host, arguments, AuthenticatorType::Password) {
+        Code::Success => Code::Ignore,
+        _ => refuse(host),
+    }
+}
+
+/// What comes later judges in vain, and a verdict in favour does not help.
+fn refuse(host: &dyn Host) -> Code {
+    host.spoil_password();
+    host.delay_failure();
+    host.hold(Held::Refused);
+    Code::AuthError
 }
 
 /// The password was wrong.
@@ -64,13 +93,14 @@ pub(super) fn failed(host: &dyn Host) -> Code {
     Code::AuthError
 }
 
-/// It was right. Who was refused, or was not in turn and is too late, is told that it was not.
-pub(super) fn succeeded(host: &dyn Host) -> Code {
+/// It was right. Who was refused, or was not in turn and is too late, is told that it was not; who got in is told of the
+/// attempts that failed before, unless `quiet`.
+pub(super) fn succeeded(host: &dyn Host, quiet: bool) -> Code {
     let held = host.held();
     let code = match held {
         Some(Held::Refused) => Code::AuthError,
         Some(Held::InTurn(0)) => Code::Success,
-        _ => end_count(host),
+        _ => end_count(host, quiet),
     };
     host.end_attempt();
     code
@@ -79,6 +109,10 @@ pub(super) fn succeeded(host: &dyn Host) -> Code {
 /// A lock of attack protection that the user may be told of, who has proved who it is in another way than those it counts.
 /// Whoever is on the host already, and what runs there unattended, is not affected.
 pub(super) fn standing_lock(host: &dyn Host, account: Account, now: i64) -> Option<Denial> {
+    // A key is root's way back in, also where its password is locked.
+    if account.uid == 0 {
+        return None;
+    }
     let remote_host = host.remote_host().filter(|name| !name.is_empty())?;
     // An error has been loud where it was to be counted.
     let table = host.tally(account.uid).ok().flatten().filter(|table| table.has_lock(now))?;
@@ -104,13 +138,13 @@ fn settings(host: &dyn Host) -> Option<AttackProtection> {
     })
 }
 
-fn end_count(host: &dyn Host) -> Code {
+fn end_count(host: &dyn Host, quiet: bool) -> Code {
     if let Some(settings) = settings(host)
         && let Some(user) = host.user()
         && let Some(attempt) = Attempt::of(host, settings, host.circumstances(), &user)
         && attempt.counts()
     {
-        return attempt.end_count();
+        return attempt.end_count(quiet);
     }
     Code::Success
 }
@@ -166,12 +200,11 @@ impl<'a> Attempt<'a> {
 
     /// As a wrong password is answered, whatever it is.
     fn refuse(&self, until: Option<i64>, why: &str) -> Code {
-        self.host.hold(Held::Refused);
-        self.host.delay_failure();
+        let code = refuse(self.host);
         let who = who(self.user, self.account, &self.circumstances);
         self.host.log(Priority::Notice, &format!("refused: {who} owner=\"{OWNER}\": {why}{}", Until(until)));
         self.report(AttemptOutcome::Refused { until });
-        Code::AuthError
+        code
     }
 
     fn count(&self) {
@@ -202,7 +235,7 @@ impl<'a> Attempt<'a> {
         self.host.log(Priority::Notice, &line);
     }
 
-    fn end_count(&self) -> Code {
+    fn end_count(&self, quiet: bool) -> Code {
         let table = match self.host.tally(self.account.uid) {
             Ok(Some(table)) => table,
             Ok(None) => return Code::Success,
@@ -215,14 +248,29 @@ impl<'a> Attempt<'a> {
         if let Some(lock) = table.lock(&self.source, &self.settings, now) {
             return self.refuse(lock.until, "locked");
         }
-        if table.counted(&self.source, &self.settings, now) > 0 {
+        let counted = table.counted(&self.source, &self.settings, now);
+        if counted > 0 {
             let source = Some(&self.source).filter(|_| self.settings.per_source);
             match self.host.clear_failures(self.account.uid, source) {
                 Ok(cleared) => self.report(AttemptOutcome::Succeeded { cleared: cleared as u64 }),
                 Err(error) => self.uncounted(&error),
             }
+            if !quiet {
+                self.warn(counted, &table, now);
+            }
         }
         Code::Success
+    }
+
+    /// If few more would have locked, tells of the `counted` attempts that have failed. It may have been others who tried.
+    fn warn(&self, counted: u32, table: &Table, now: i64) {
+        let left = self.settings.max_attempts.saturating_sub(counted);
+        if (1..=self.settings.warn_attempts_left).contains(&left)
+            && let Some(since) = table.counted_since(&self.source, &self.settings, now)
+        {
+            let user = self.user.to_string_lossy();
+            self.host.say(&message::of_failures(&user, counted, self.settings.per_source, since, left));
+        }
     }
 
     /// An attempt that cannot be counted goes on: a full disk locks nobody out.

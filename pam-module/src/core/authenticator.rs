@@ -7,6 +7,14 @@ use lockdown_enforcement::{DenialKind, DenialReport, Phase, ReadError, Record, R
 use super::{Account, Asked, Code, Host, Priority, because, breaks_glass, is_root, tell, who};
 use crate::arguments::{Arguments, AuthenticatorType, OnError};
 
+/// Why an authenticator may not be used.
+pub(super) enum Obstacle {
+    /// It is locked.
+    Locked(Account, DenialKind),
+    /// Nobody can say whether it is, for this reason.
+    Unknown(String),
+}
+
 /// Answers for the guarded module. Nothing is said, and an account that is not locked, that does not exist or that has no such
 /// authenticator gets the same answer.
 pub(super) fn check(host: &dyn Host, arguments: &Arguments, kind: AuthenticatorType) -> Code {
@@ -17,32 +25,47 @@ pub(super) fn check(host: &dyn Host, arguments: &Arguments, kind: AuthenticatorT
     }
     // The service has not said who it is, and neither has the user: whatever is guarded knows no more.
     let Some(user) = host.user() else { return Code::Success };
-    let account = match host.account(&user) {
-        Ok(Some(account)) => account,
-        Ok(None) => return Code::Success,
+    let Some(obstacle) = obstacle(host, arguments, kind, &user) else { return Code::Success };
+    let code = unavailable(host, kind);
+    if code != Code::Incomplete {
+        obstacle.announce(host, kind, &user);
+    }
+    code
+}
+
+/// What stands against the use of an authenticator of this type; loud where it is usable because nobody can say.
+pub(super) fn obstacle(
+    host: &dyn Host,
+    arguments: &Arguments,
+    kind: AuthenticatorType,
+    user: &CStr,
+) -> Option<Obstacle> {
+    let account = match host.account(user) {
+        Ok(account) => account?,
         Err(error) => {
             let why = format!("NSS cannot say who that is ({error})");
-            return undecided(host, arguments, kind, (&user, None), arguments.on_error, &why);
+            return undecided(host, arguments, (user, None), arguments.on_error, why);
         }
     };
     match host.record(account.uid) {
-        Ok(None) => Code::Success,
-        Ok(Some(record)) => match locked(&record, host.now(), kind) {
-            None => Code::Success,
-            Some(_) if account.uid == 0 => {
-                unchecked(host, &user, "root cannot be locked, but there is a deny record that says so")
+        Ok(None) => None,
+        Ok(Some(record)) => {
+            let denial = locked(&record, host.now(), kind)?;
+            if account.uid == 0 {
+                unchecked(host, user, "root cannot be locked, but there is a deny record that says so");
+                return None;
             }
-            Some(denial) => deny(host, &user, account, denial, kind),
-        },
+            Some(Obstacle::Locked(account, denial))
+        }
         Err(ReadError::DirectoryMissing) => {
             let why = "the directory of deny records is missing; \"lockdownctl doctor\" says what to do";
-            undecided(host, arguments, kind, (&user, Some(account)), arguments.on_error, why)
+            undecided(host, arguments, (user, Some(account)), arguments.on_error, why.to_owned())
         }
         // A screen locker: it opens a session for nobody, and its account phase asks the daemon.
-        Err(error) if error.is_permission_denied() && host.process().effective_uid != 0 => Code::Success,
+        Err(error) if error.is_permission_denied() && host.process().effective_uid != 0 => None,
         Err(error) => {
             let why = format!("the deny record of uid {} {error}", account.uid);
-            undecided(host, arguments, kind, (&user, Some(account)), OnError::Deny, &why)
+            undecided(host, arguments, (user, Some(account)), OnError::Deny, why)
         }
     }
 }
@@ -67,55 +90,67 @@ fn locked(record: &Record, now: i64, kind: AuthenticatorType) -> Option<DenialKi
 fn undecided(
     host: &dyn Host,
     arguments: &Arguments,
-    kind: AuthenticatorType,
     (user, account): (&CStr, Option<Account>),
     on_error: OnError,
-    why: &str,
-) -> Code {
+    why: String,
+) -> Option<Obstacle> {
     if is_root(user, account) || on_error == OnError::Allow || breaks_glass(host, arguments, user, account) {
-        return unchecked(host, user, why);
+        unchecked(host, user, &why);
+        return None;
     }
-    let line = format!("{} of \"{}\" cannot be checked: {why}", kind.name(), escape(user.to_bytes()));
-    host.log(Priority::Error, &line);
-    unavailable(host, kind)
+    Some(Obstacle::Unknown(why))
+}
+
+fn unchecked(host: &dyn Host, user: &CStr, why: &str) {
+    host.log(Priority::Alert, &format!("NOT CHECKED: user=\"{}\": {why}", escape(user.to_bytes())));
 }
 
 /// It cannot be told what is locked.
 pub(super) fn after_panic(host: &dyn Host, arguments: &Arguments, kind: AuthenticatorType) -> Code {
     let user = host.user().unwrap_or_default();
-    let why = "pam_lockdown has failed inside; please report this";
+    let why = "pam_lockdown has failed inside; please report this".to_owned();
     let account = host.account(&user).ok().flatten();
-    undecided(host, arguments, kind, (&user, account), arguments.on_error, why)
+    match undecided(host, arguments, (&user, account), arguments.on_error, why) {
+        None => Code::Success,
+        Some(obstacle) => {
+            obstacle.announce(host, kind, &user);
+            unavailable(host, kind)
+        }
+    }
 }
 
-fn unchecked(host: &dyn Host, user: &CStr, why: &str) -> Code {
-    host.log(Priority::Alert, &format!("NOT CHECKED: user=\"{}\": {why}", escape(user.to_bytes())));
-    Code::Success
-}
-
-fn deny(host: &dyn Host, user: &CStr, account: Account, denial: DenialKind, kind: AuthenticatorType) -> Code {
-    let code = unavailable(host, kind);
-    let circumstances = host.circumstances();
-    let line =
-        format!("{} unavailable: {} {}", kind.name(), who(user, account, &circumstances), because(&denial));
-    host.log(Priority::Notice, &line);
-    let report = DenialReport {
-        account: user.to_string_lossy().into_owned(),
-        uid: account.uid,
-        service: circumstances.service,
-        tty: circumstances.tty,
-        remote_host: circumstances.remote_host,
-        auth_info: circumstances.auth_info,
-        pid: host.process().pid,
-        phase: Phase::Auth,
-        kind: denial,
-    };
-    tell(host, &Request::Denied(report));
-    code
+impl Obstacle {
+    /// To the log and to the daemon; the user is told nothing.
+    pub(super) fn announce(self, host: &dyn Host, kind: AuthenticatorType, user: &CStr) {
+        let (account, denial) = match self {
+            Self::Locked(account, denial) => (account, denial),
+            Self::Unknown(why) => {
+                let line =
+                    format!("{} of \"{}\" cannot be checked: {why}", kind.name(), escape(user.to_bytes()));
+                return host.log(Priority::Error, &line);
+            }
+        };
+        let circumstances = host.circumstances();
+        let who = who(user, account, &circumstances);
+        host.log(Priority::Notice, &format!("{} unavailable: {who} {}", kind.name(), because(&denial)));
+        let report = DenialReport {
+            account: user.to_string_lossy().into_owned(),
+            uid: account.uid,
+            service: circumstances.service,
+            tty: circumstances.tty,
+            remote_host: circumstances.remote_host,
+            auth_info: circumstances.auth_info,
+            pid: host.process().pid,
+            phase: Phase::Auth,
+            kind: denial,
+        };
+        tell(host, &Request::Denied(report));
+    }
 }
 
 /// The stack will pass over the module. What a password's module would have shown, this one shows: the same question, and
-/// the same delay of a failure. The others ask nothing of who has not enrolled either.
+/// the same delay of a failure; and no other module gets the password that was typed. The others ask nothing of who has not
+/// enrolled either.
 fn unavailable(host: &dyn Host, kind: AuthenticatorType) -> Code {
     if kind == AuthenticatorType::Password {
         let asked = host.ask_password();
@@ -126,6 +161,7 @@ fn unavailable(host: &dyn Host, kind: AuthenticatorType) -> Code {
         if asked == Asked::Failed {
             return Code::ConversationError;
         }
+        host.spoil_password();
     }
     Code::AuthInfoUnavailable
 }

@@ -23,6 +23,7 @@ enum Step {
     About(&'static str),
     AskUser(Asked),
     AskPassword(Asked),
+    SpoilPassword,
     DelayFailure,
     RemoteHost(&'static str),
     Settings(Result<Option<AttackProtection>, AttackProtectionError>),
@@ -121,6 +122,9 @@ impl Host for Script {
     }
     fn ask_password(&self) -> Asked {
         next!(self, "ask_password", AskPassword(answer) => answer)
+    }
+    fn spoil_password(&self) {
+        next!(self, "spoil_password", SpoilPassword => ());
     }
     fn delay_failure(&self) {
         next!(self, "delay_failure", DelayFailure => ());

@@ -30,6 +30,8 @@ pub enum Item {
     Tty = 3,
     /// `PAM_RHOST`
     RemoteHost = 4,
+    /// `PAM_RUSER`
+    RemoteUser = 8,
 }
 
 #[repr(C)]
@@ -69,7 +71,7 @@ unsafe extern "C" {
     fn pam_putenv(handle: *mut c_void, assignment: *const c_char) -> c_int;
 }
 
-/// Hears what is said, and answers every question with `wrong`.
+/// Hears what is said, and answers every question for a password.
 extern "C" fn listen(
     count: c_int,
     messages: *const *const Message,
@@ -88,8 +90,9 @@ extern "C" fn listen(
         let text = unsafe { CStr::from_ptr(message.text) };
         heard.texts.borrow_mut().push(text.to_string_lossy().into_owned());
         if message.style == PROMPT_ECHO_OFF {
+            let password = heard.password.borrow();
             // SAFETY: one of the `count` answers, and a string of which it gets a copy.
-            unsafe { (*answers.add(index)).text = libc::strdup(c"wrong".as_ptr()) };
+            unsafe { (*answers.add(index)).text = libc::strdup(password.as_ptr()) };
         }
     }
     // SAFETY: libpam gives a place for the answers.
@@ -104,8 +107,8 @@ extern "C" fn note_delay(_: c_int, microseconds: c_uint, data: *mut c_void) {
     heard.delays.borrow_mut().push(Duration::from_micros(microseconds.into()));
 }
 
-#[derive(Default)]
 struct Heard {
+    password: RefCell<CString>,
     texts: RefCell<Vec<String>>,
     delays: RefCell<Vec<Duration>>,
 }
@@ -118,9 +121,13 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// `pam_start_confdir(3)`. Panics if libpam cannot.
+    /// `pam_start_confdir(3)`, with the password `wrong`. Panics if libpam cannot.
     pub fn start(service: &CStr, user: &CStr, directory: &CStr) -> Self {
-        let heard = Box::new(Heard::default());
+        let heard = Box::new(Heard {
+            password: RefCell::new(c"wrong".to_owned()),
+            texts: RefCell::default(),
+            delays: RefCell::default(),
+        });
         let conversation = Conversation { function: listen, data: (&raw const *heard).cast() };
         let mut handle = ptr::null_mut();
         // SAFETY: strings, and a conversation of which libpam takes a copy.
@@ -174,6 +181,11 @@ impl Transaction {
     pub fn put_variable(&self, assignment: &CStr) {
         // SAFETY: a handle of libpam's, and a string of which it takes a copy.
         assert_eq!(unsafe { pam_putenv(self.handle, assignment.as_ptr()) }, SUCCESS);
+    }
+
+    /// The password that questions are answered with from now on.
+    pub fn answer(&self, password: &CStr) {
+        *self.heard.password.borrow_mut() = password.to_owned();
     }
 
     /// What the user has been told so far.

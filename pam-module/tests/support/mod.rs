@@ -95,9 +95,9 @@ impl Scratch {
             path("attack-protection"),
             path("login.sock")
         );
-        let judge = format!("pam_exec.so quiet {}", path("judge"));
+        let judge = format!("pam_exec.so quiet expose_authtok {}", path("judge"));
         fs::write(path(service), lines.replace("LOCKDOWN", &module).replace("JUDGE", &judge)).unwrap();
-        let script = "#!/bin/sh\nPATH=/usr/bin:/bin\necho judged >>\"$0.log\"\nsleep 0.02\nexec test -e \"$0.right\"\n";
+        let script = "#!/bin/sh\nPATH=/usr/bin:/bin\ncat >\"$0.password\"\necho judged >>\"$0.log\"\nsleep 0.02\nexec test -e \"$0.right\"\n";
         if !Path::new(&path("judge")).exists() {
             fs::write(path("judge"), script).unwrap();
             fs::set_permissions(path("judge"), PermissionsExt::from_mode(0o755)).unwrap();
@@ -113,6 +113,12 @@ impl Scratch {
     /// How often the judge was asked.
     pub fn judged(&self) -> usize {
         fs::read_to_string(self.directory.path().join("judge.log")).map_or(0, |log| log.lines().count())
+    }
+
+    /// The password that the judge was given last, as pam_exec(8) passes it on.
+    pub fn judged_password(&self) -> String {
+        let given = fs::read(self.directory.path().join("judge.password")).unwrap();
+        String::from_utf8_lossy(&given).trim_end_matches('\0').to_owned()
     }
 
     /// Puts the settings of attack protection in force.
@@ -136,6 +142,24 @@ impl Scratch {
     pub fn enforce(&self, record: &Record) {
         self.records.prepare(record).unwrap().publish().unwrap();
     }
+}
+
+/// What pam-auth-update makes of the package's profiles in auth, with this line for a module of one line that it counts on.
+pub fn profiles(judge: &str) -> String {
+    let line = |profile: &'static str| profile.lines().skip_while(|line| *line != "Auth:").skip(1);
+    let lines = [
+        include_str!("../../../packaging/pam-configs/lockdown-fingerprint"),
+        include_str!("../../../packaging/pam-configs/lockdown-preauth"),
+        "Auth:\nJUDGE",
+        include_str!("../../../packaging/pam-configs/lockdown-authfail"),
+        "Auth:\nrequisite pam_deny.so\nrequired pam_permit.so",
+        include_str!("../../../packaging/pam-configs/lockdown-authsucc"),
+    ];
+    let lines = lines.into_iter().flat_map(line).map(|line| format!("auth {}\n", line.trim()));
+    let stack: String = lines.collect();
+    stack
+        .replace("JUDGE", &format!("[success=2 default=ignore] {judge}"))
+        .replace("pam_lockdown.so", "LOCKDOWN")
 }
 
 /// A record of one lock with a message.

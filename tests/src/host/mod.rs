@@ -1,6 +1,7 @@
 //! Hosts to act on: [`Host`].
 
 pub mod accounts;
+pub mod attempts;
 pub mod boot;
 pub mod cache;
 pub mod command;

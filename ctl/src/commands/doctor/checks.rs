@@ -12,9 +12,35 @@ use super::{
 };
 use crate::{client::Client, exit};
 
-/// Control fields of our lines: those of packaging/pam-configs, where README.md says why they are not `required`.
-const ACCOUNT_CONTROL: &str = "[success=ignore ignore=ignore module_unknown=ignore default=die]";
-const SESSION_CONTROL: &str = "[success=ok ignore=ignore module_unknown=ignore default=bad]";
+/// Our line in a phase in which it denies.
+struct OurLine {
+    phase: Phase,
+    check: &'static str,
+    /// That of packaging/pam-configs, where README.md says why it is not `required`.
+    control: &'static str,
+    /// How bad it is that it is missing.
+    severe: Level,
+    /// Where it goes: early enough that nothing lets users past it, and for sessions after pam_systemd.
+    position: &'static str,
+}
+
+const ACCOUNT: OurLine = OurLine {
+    phase: Phase::Account,
+    check: "pam-account",
+    control: "[success=ignore ignore=ignore module_unknown=ignore default=die]",
+    severe: Level::Error,
+    position: "before",
+};
+
+/// It closes the window between check and session; the account phase is what denies.
+const SESSION: OurLine = OurLine {
+    phase: Phase::Session,
+    check: "pam-session",
+    control: "[success=ok ignore=ignore module_unknown=ignore default=bad]",
+    severe: Level::Warning,
+    position: "after",
+};
+
 /// How long `sshd -T` may take.
 const SSHD_LIMIT: Duration = Duration::from_secs(10);
 /// Most names that a message lists.
@@ -38,8 +64,8 @@ pub(super) fn pam(host: &Host) -> Vec<Finding> {
     };
     let services: Vec<_> = services.into_iter().filter(has_account_stack).collect();
     let mut modules = Vec::new();
-    let mut findings = phase(host, &services, Phase::Account, &mut modules);
-    findings.extend(phase(host, &services, Phase::Session, &mut modules));
+    let mut findings = phase(host, &services, &ACCOUNT, &mut modules);
+    findings.extend(phase(host, &services, &SESSION, &mut modules));
     findings.extend(module(host, modules));
     findings
 }
@@ -52,11 +78,8 @@ struct Group {
     services: Vec<String>,
 }
 
-fn phase(host: &Host, services: &[String], phase: Phase, modules: &mut Vec<String>) -> Vec<Finding> {
-    let check = match phase {
-        Phase::Account => "pam-account",
-        Phase::Session => "pam-session",
-    };
+fn phase(host: &Host, services: &[String], our: &OurLine, modules: &mut Vec<String>) -> Vec<Finding> {
+    let (check, phase) = (our.check, our.phase);
     let mut covered = 0;
     let mut groups: Vec<Group> = Vec::new();
     for service in services {
@@ -67,7 +90,7 @@ fn phase(host: &Host, services: &[String], phase: Phase, modules: &mut Vec<Strin
             }
             Err(error) => (Coverage::Broken(error), vec![service.clone()]),
         };
-        let Some((level, problem, mend)) = judge(host, coverage, phase, service, &files) else {
+        let Some((level, problem, mend)) = judge(host, coverage, our, service, &files) else {
             covered += 1;
             continue;
         };
@@ -80,14 +103,14 @@ fn phase(host: &Host, services: &[String], phase: Phase, modules: &mut Vec<Strin
         }
     }
     if groups.is_empty() {
-        let message = match (covered, phase) {
-            (0, Phase::Account) => {
+        let message = match covered {
+            0 if phase == Phase::Account => {
                 let message = "no PAM service has an account stack";
                 return vec![Finding::new(check, Level::Error, message, "ls -l /etc/pam.d")];
             }
-            (0, Phase::Session) => return Vec::new(),
-            (1, _) => format!("the {} stack of 1 service runs {MODULE}", phase.word()),
-            (_, _) => format!("the {} stacks of {covered} services run {MODULE}", phase.word()),
+            0 => return Vec::new(),
+            1 => format!("the {} stack of 1 service runs {MODULE}", phase.word()),
+            _ => format!("the {} stacks of {covered} services run {MODULE}", phase.word()),
         };
         return vec![Finding::ok(check, message)];
     }
@@ -104,15 +127,11 @@ fn phase(host: &Host, services: &[String], phase: Phase, modules: &mut Vec<Strin
 fn judge(
     host: &Host,
     coverage: Coverage,
-    phase: Phase,
+    our: &OurLine,
     service: &str,
     files: &[String],
 ) -> Option<(Level, String, String)> {
-    // The session phase closes the window between check and session; the account phase is what denies.
-    let severe = match phase {
-        Phase::Account => Level::Error,
-        Phase::Session => Level::Warning,
-    };
+    let severe = our.severe;
     let shared = files.iter().find(|file| file.starts_with("common-"));
     let place = shared.map_or_else(|| service, |file| file.as_str());
     let move_up =
@@ -123,7 +142,7 @@ fn judge(
         Coverage::Missing => {
             let mend = match shared {
                 Some(_) if host.has_pam_auth_update() => enable_profiles(host),
-                _ => wire_in(phase, place),
+                _ => wire_in(our, place),
             };
             (severe, format!("does not run {MODULE}"), mend)
         }
@@ -147,19 +166,12 @@ fn judge(
         Coverage::Ignored => (
             severe,
             format!("goes on when {MODULE} denies"),
-            format!("make the control field of {MODULE} in /etc/pam.d/{place} `{}`", control(phase)),
+            format!("make the control field of {MODULE} in /etc/pam.d/{place} `{}`", our.control),
         ),
         Coverage::Broken(error) => {
             (Level::Error, error, format!("mend /etc/pam.d/{service}: libpam refuses everybody meanwhile"))
         }
     })
-}
-
-fn control(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Account => ACCOUNT_CONTROL,
-        Phase::Session => SESSION_CONTROL,
-    }
 }
 
 /// Has pam-auth-update write our lines. Were the account line alone in its block, nobody would be let in.
@@ -169,17 +181,13 @@ fn enable_profiles(host: &Host) -> String {
     format!("pam-auth-update --enable {}lockdown lockdown-session", if alone { "unix " } else { "" })
 }
 
-/// Where our line of a phase goes: early enough that nothing lets users past it, and for sessions after pam_systemd.
-fn wire_in(phase: Phase, place: &str) -> String {
-    let (word, control) = (phase.word(), control(phase));
-    let position = match phase {
-        Phase::Account => "before",
-        Phase::Session => "after",
-    };
+fn wire_in(our: &OurLine, place: &str) -> String {
+    let OurLine { phase, control, position, .. } = our;
+    let word = phase.word();
     format!("put `{word} {control} {MODULE}` {position} the other {word} lines of /etc/pam.d/{place}")
 }
 
-fn named(services: &[String]) -> String {
+pub(super) fn named(services: &[String]) -> String {
     match services.len() {
         0..=MOST_NAMED => services.join(", "),
         more => format!("{} and {} more", services[..MOST_NAMED].join(", "), more - MOST_NAMED),
@@ -190,7 +198,8 @@ fn module(host: &Host, mut modules: Vec<String>) -> Vec<Finding> {
     const CHECK: &str = "pam-module";
     modules.sort();
     modules.dedup();
-    let reinstall = "apt-get install --reinstall lockdown, or take the lines out: pam-auth-update --disable lockdown lockdown-session";
+    let reinstall = "apt-get install --reinstall lockdown, or take the lines out: pam-auth-update --disable \
+                     lockdown lockdown-session lockdown-fingerprint lockdown-preauth lockdown-authfail lockdown-authsucc";
     if modules.is_empty() {
         modules.push(MODULE.to_owned());
     }
@@ -216,12 +225,19 @@ pub(super) async fn sshd(host: &Host) -> Finding {
         );
     }
     match effective_configuration(&sshd).await {
-        Ok(text) if uses_pam(&text) => Finding::ok(CHECK, "sshd has UsePAM yes"),
+        Ok(text) if says_yes(&text, "usepam") && says_yes(&text, "kbdinteractiveauthentication") => {
+            Finding::ok(
+                CHECK,
+                "sshd has UsePAM yes; it does not say what was asked for by KbdInteractiveAuthentication, so a lock on the password \
+             refuses every login by it",
+            )
+        }
+        Ok(text) if says_yes(&text, "usepam") => Finding::ok(CHECK, "sshd has UsePAM yes"),
         Ok(_) => Finding::new(
             CHECK,
             Level::Error,
-            "sshd has UsePAM no: logins by key do not meet PAM, and locks do not stop them; a lockdown does, for local \
-             accounts only, through shadow(5)",
+            "sshd has UsePAM no: its logins do not meet PAM, and neither locks nor attack protection stop them; a lockdown \
+             does, for local accounts only, through shadow(5)",
             // The first value that sshd reads is the one that counts: above any Include and Match.
             "sed -i '1i UsePAM yes' /etc/ssh/sshd_config && systemctl reload ssh",
         ),
@@ -253,8 +269,8 @@ async fn effective_configuration(sshd: &Path) -> Result<String, String> {
 }
 
 /// Reads what `sshd -T` prints: `keyword value` lines, the keyword in lower case. A server without PAM has no such line.
-fn uses_pam(configuration: &str) -> bool {
-    configuration.lines().any(|line| line.split_whitespace().eq(["usepam", "yes"]))
+fn says_yes(configuration: &str, keyword: &str) -> bool {
+    configuration.lines().any(|line| line.split_whitespace().eq([keyword, "yes"]))
 }
 
 /// The bus, the daemon, and what the daemon says of its records.
@@ -400,11 +416,11 @@ mod tests {
 
     #[test]
     fn the_lines_it_advises_are_those_of_the_package() {
-        for (profile, phase) in [("lockdown", Phase::Account), ("lockdown-session", Phase::Session)] {
+        for (profile, our) in [("lockdown", ACCOUNT), ("lockdown-session", SESSION)] {
             let path = format!("{}/../packaging/pam-configs/{profile}", env!("CARGO_MANIFEST_DIR"));
             let text = std::fs::read_to_string(&path).unwrap();
             let words: Vec<_> = text.lines().last().unwrap().split_whitespace().collect();
-            assert_eq!(words.join(" "), format!("{} {MODULE}", control(phase)), "{path}");
+            assert_eq!(words.join(" "), format!("{} {MODULE}", our.control), "{path}");
         }
     }
 
@@ -482,9 +498,9 @@ mod tests {
 
     #[test]
     fn what_sshd_says() {
-        assert!(uses_pam("port 22\nusepam yes\n"));
-        assert!(!uses_pam("port 22\nusepam no\n"));
-        assert!(!uses_pam("#usepam yes\n"));
-        assert!(!uses_pam(""));
+        assert!(says_yes("port 22\nusepam yes\n", "usepam"));
+        assert!(!says_yes("port 22\nusepam no\n", "usepam"));
+        assert!(!says_yes("#usepam yes\n", "usepam"));
+        assert!(!says_yes("", "usepam"));
     }
 }

@@ -1,5 +1,6 @@
 //! `lockdownctl doctor`
 
+mod auth;
 mod checks;
 mod host;
 mod lockdown;
@@ -24,8 +25,9 @@ use crate::{
 /// Look for ways into this host that a lock does not cover
 ///
 /// Checks that the account stack of every PAM service runs pam_lockdown.so and heeds it, that the module is installed,
-/// that sshd uses PAM, that the daemon answers, that the deny records agree with its store, that the login socket is there,
-/// that the hooks of a lockdown can be run and trusted, and that notifications get out. Each finding comes with what mends it. Run it as root: some
+/// that locks on single authenticators are heeded and failed attempts are counted, that sshd uses PAM, that the daemon
+/// answers, that the deny records agree with its store, that the login socket is there, that the hooks of a lockdown
+/// can be run and trusted, and that notifications get out. Each finding comes with what mends it. Run it as root: some
 /// checks need it.
 ///
 /// Exits with 1 if a finding is an error. With --json, prints an array of {"check", "level", "message", "mend" if there
@@ -82,6 +84,9 @@ impl Finding {
 pub async fn run(_args: &Args, context: &mut Context) -> Result<(), Failure> {
     let host = Host::at(Path::new("/"));
     let mut findings = checks::pam(&host);
+    findings.extend(auth::authenticators(&host));
+    findings.extend(auth::attack_protection(&host));
+    findings.extend(auth::user_environment(&host));
     findings.push(checks::sshd(&host).await);
     findings.extend(checks::daemon().await);
     findings.push(checks::login_socket(&host));

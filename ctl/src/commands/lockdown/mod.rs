@@ -8,11 +8,12 @@ use std::io::{Write, stderr};
 use clap::ValueEnum;
 use lockdown_dbus_api::{
     options::{self, MAX_TEXT},
+    tags::Tags,
     views::LockdownResult,
 };
 
 use self::watch::Lines;
-use super::Context;
+use super::{Context, tags};
 use crate::{
     client::Client,
     exit::{Failure, UNREACHABLE},
@@ -105,6 +106,9 @@ pub struct Args {
     /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
+
+    #[command(flatten)]
+    tags: tags::Tagged,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -146,7 +150,7 @@ impl Args {
         Err(Failure::Usage(format!("without a terminal to ask on, {missing} must be given")))
     }
 
-    fn options(&self, reason: String) -> options::Lockdown {
+    fn options(&self, reason: String, tags: Option<Tags>) -> options::Lockdown {
         let off = |switch: bool| switch.then_some(false);
         options::Lockdown {
             reason: Some(reason),
@@ -158,6 +162,7 @@ impl Args {
             on_error: self.on_error.map(word),
             force: self.force.then_some(true),
             suspects: self.suspects.map(word),
+            tags,
         }
     }
 
@@ -192,17 +197,18 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     if !Terminal::is_there() {
         args.is_complete()?;
     }
+    let tags = args.tags.option()?;
     let client = Client::connect().await?;
     let mut terminal = Terminal::of_process()?;
     if args.own {
-        return own(args, &client, terminal, context).await;
+        return own(args, tags, &client, terminal, context).await;
     }
     let users = target::distinct(&args.users);
     let reason = match &mut terminal {
         Some(terminal) => dialog::ask(args, &users, &client, terminal, &watch::on_stderr(context)).await?,
         None => args.reason.clone().unwrap_or_default(),
     };
-    let options = args.options(reason);
+    let options = args.options(reason, tags);
     let mut lines = Lines::new(users.len() > 1, context);
     // Without it, the lockdown is no less wanted.
     let progress = if lines.are_seen() { client.progress().await.ok() } else { None };
@@ -216,6 +222,7 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
 /// `--self`.
 async fn own(
     args: &Args,
+    tags: Option<Tags>,
     client: &Client,
     mut terminal: Option<Terminal>,
     context: &mut Context,
@@ -224,7 +231,7 @@ async fn own(
         Some(terminal) => dialog::ask_about_oneself(args, client, terminal).await?,
         None => args.reason.clone().unwrap_or_default(),
     };
-    let options = options::LockdownSelf { reason: Some(reason) };
+    let options = options::LockdownSelf { reason: Some(reason), tags };
     // Before the call, for it brings the text that the user is left with.
     let progress = client.progress().await.ok();
     let mut lines = Lines::new(false, context);
@@ -314,12 +321,12 @@ mod tests {
 
     #[test]
     fn what_is_not_said_is_the_configurations() {
-        let options = parse("alice --reason r").unwrap().options("r".into());
+        let options = parse("alice --reason r").unwrap().options("r".into(), None);
         assert_eq!(options, options::Lockdown { reason: Some("r".into()), ..Default::default() });
         let line = "alice --message m --no-deactivate --no-password --no-sessions --no-tokens --on-error abort --force \
                     --suspects stop";
         assert_eq!(
-            parse(line).unwrap().options("r".into()),
+            parse(line).unwrap().options("r".into(), None),
             options::Lockdown {
                 reason: Some("r".into()),
                 message: Some("m".into()),
@@ -330,6 +337,7 @@ mod tests {
                 on_error: Some("abort".into()),
                 force: Some(true),
                 suspects: Some("stop".into()),
+                tags: None,
             }
         );
     }

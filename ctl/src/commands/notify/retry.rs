@@ -4,7 +4,7 @@ use lockdown_dbus_api::options::RetryNotifications;
 use serde_json::json;
 
 use super::Context;
-use crate::{client::Client, exit::Failure, output::text::count};
+use crate::{client::Client, commands::tags, exit::Failure, output::text::count};
 
 /// Send messages again that could not be delivered
 ///
@@ -18,12 +18,16 @@ pub struct Args {
     /// Messages to send again, as `lockdownctl notify queue` lists them
     #[arg(value_name = "ID")]
     ids: Vec<String>,
+
+    #[command(flatten)]
+    tags: tags::Tagged,
 }
 
 pub async fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let ids = (!args.ids.is_empty()).then(|| args.ids.clone());
     let wanted = args.ids.iter().collect::<std::collections::BTreeSet<_>>().len();
-    let retried = Client::connect().await?.retry_notifications(&RetryNotifications { ids }).await?;
+    let options = RetryNotifications { ids, tags: args.tags.option()? };
+    let retried = Client::connect().await?.retry_notifications(&options).await?;
     context.answer(
         || Ok(json!({ "retried": retried })),
         |_| match retried {

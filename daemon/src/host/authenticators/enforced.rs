@@ -1,10 +1,9 @@
 //! Whether this host, as it is configured now, heeds a lock on an authenticator of a type.
 
+use lockdown_pam_stacks::{Action, Line, MODULE, NotAsked, gap, lines};
+
 use super::ssh::Sshd;
-use crate::{
-    domain::authenticator::Kind,
-    host::pam_stacks::{Action, Line, MODULE, Service, guarded, lines},
-};
+use crate::{domain::authenticator::Kind, host::pam_stacks::Service};
 
 /// Why a lock on an authenticator of this type would not be heeded, and what to change; `None` if it would.
 #[must_use]
@@ -15,6 +14,9 @@ pub fn obstacle(kind: Kind, services: &[Service], sshd: &Sshd) -> Option<String>
             "a one-time password is asked for beside another authenticator: lock that one, or the account"
                 .to_owned(),
         ),
+        Kind::Password if sshd.judges_passwords() => {
+            Some("sshd judges passwords without PAM: set `UsePAM yes` in sshd_config(5)".to_owned())
+        }
         _ => of_module(kind, services),
     }
 }
@@ -28,7 +30,7 @@ fn of_keys(services: &[Service], sshd: &Sshd) -> Option<String> {
         return Some("sshd does not ask PAM: set `UsePAM yes` in sshd_config(5)".to_owned());
     }
     let covered = services.iter().any(|service| {
-        let denies = |line: &&Line| line.module == MODULE && line.action("perm_denied") == Action::Fail;
+        let denies = |line: &&Line| line.is_ours() && line.action("perm_denied") == Action::Bad;
         service.name == "sshd" && lines(&service.session).iter().any(denies)
     });
     (!covered).then(|| {
@@ -41,54 +43,12 @@ fn of_keys(services: &[Service], sshd: &Sshd) -> Option<String> {
 
 /// The others are guarded in front of the module that checks them.
 fn of_module(kind: Kind, services: &[Service]) -> Option<String> {
-    let is_meant = |line: &Line| is_checked_by(kind, line);
-    let (mut asked, mut unguarded, mut modules) = (false, Vec::new(), Vec::new());
-    for service in services {
-        let found = guarded(&service.auth, kind.name(), &is_meant);
-        asked |= !found.is_empty();
-        for (line, _) in found.iter().filter(|(_, guarded)| !guarded) {
-            if !modules.contains(&line.module) {
-                modules.push(line.module.clone());
-            }
-            if !unguarded.contains(&service.name) {
-                unguarded.push(service.name.clone());
-            }
+    let stacks = services.iter().map(|service| (service.name.as_str(), service.auth.as_slice()));
+    match gap(kind.name(), stacks) {
+        Err(NotAsked) => {
+            Some("no service of PAM asks for it on this host: nobody gets in with it".to_owned())
         }
-    }
-    if !asked {
-        return Some("no service of PAM asks for it on this host: nobody gets in with it".to_owned());
-    }
-    (!unguarded.is_empty()).then(|| {
-        format!(
-            "nothing guards {} in /etc/pam.d of {}: put `auth [success=ignore default=1] {MODULE} authenticator={kind}` \
-             in the line before it, see pam_lockdown(8)",
-            modules.join(" and "),
-            unguarded.join(", "),
-        )
-    })
-}
-
-fn is_checked_by(kind: Kind, line: &Line) -> bool {
-    let module = line.module.as_str();
-    match kind {
-        Kind::Password => [
-            "pam_unix.so",
-            "pam_sss.so",
-            "pam_ldap.so",
-            "pam_krb5.so",
-            "pam_winbind.so",
-            "pam_systemd_home.so",
-        ]
-        .contains(&module),
-        Kind::U2f => module == "pam_u2f.so",
-        Kind::Fingerprint => ["pam_fprintd.so", "pam_fprintd_grosshack.so"].contains(&module),
-        Kind::Face => {
-            module == "pam_howdy.so"
-                || module == "pam_python.so"
-                    && line.arguments.iter().any(|argument| argument.contains("howdy"))
-        }
-        Kind::Pin => module == super::pin::MODULE,
-        Kind::Ssh | Kind::Totp => false,
+        Ok(gap) => gap.map(|gap| format!("{gap}: {}", gap.mend())),
     }
 }
 
@@ -110,12 +70,16 @@ mod tests {
         let services = host(&[
             (
                 "login",
-                "auth [success=ignore default=1] pam_lockdown.so authenticator=password\nauth required pam_unix.so\n",
+                "auth [default=bad] pam_lockdown.so preauth authenticator=password\nauth required pam_unix.so\n",
             ),
             ("gdm-fingerprint", "auth required pam_fprintd.so\n"),
         ]);
         let sshd = Sshd::default();
         assert_eq!(obstacle(Kind::Password, &services, &sshd), None);
+        let by_itself =
+            |passwords| Sshd::with_settings(&format!("usepam no\npasswordauthentication {passwords}\n"));
+        assert!(obstacle(Kind::Password, &services, &by_itself("yes")).unwrap().contains("UsePAM"));
+        assert_eq!(obstacle(Kind::Password, &services, &by_itself("no")), None);
         let why = obstacle(Kind::Fingerprint, &services, &sshd).unwrap();
         assert!(why.contains("pam_fprintd.so") && why.contains("gdm-fingerprint"), "{why}");
         assert!(why.contains("authenticator=fingerprint"), "{why}");
@@ -130,7 +94,7 @@ mod tests {
             ("su", "auth required pam_unix.so\n"),
         ]);
         let why = obstacle(Kind::Password, &services, &Sshd::default()).unwrap();
-        assert!(why.contains("of su:"), "{why}");
+        assert!(why.contains("of su: put"), "{why}");
     }
 
     #[test]

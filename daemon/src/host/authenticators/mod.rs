@@ -1,5 +1,6 @@
 //! What an account has to authenticate with on this host: one file for each type.
 
+mod counts;
 pub mod enforced;
 mod face;
 mod fingerprint;
@@ -11,14 +12,17 @@ mod totp;
 mod u2f;
 mod user_file;
 
+pub use counts::{Counts, count};
+
 use std::{collections::BTreeMap, io, path::Path, time::Duration};
 
 use lockdown_enforcement::escape::escape;
+use lockdown_pam_stacks::{Line, lines};
 use tokio::{task::spawn_blocking, time::timeout};
 use zbus::Connection;
 
 use super::{
-    pam_stacks::{DIRECTORIES, Line, Service, lines, services},
+    pam_stacks::{DIRECTORIES, Service, services},
     shadow::Shadow,
 };
 use crate::domain::{

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use lockdown_pam_stacks::Line;
+
 use super::user_file::read_system;
 use crate::{
     domain::{
         account::Account,
         authenticator::{Authenticator, Kind},
     },
-    host::{pam_stacks::Line, shadow::fields},
+    host::shadow::fields,
 };
 
 /// The module that checks them.
@@ -66,6 +68,7 @@ mod tests {
             control: "sufficient".into(),
             module: module.into(),
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            ..Line::default()
         }
     }
 

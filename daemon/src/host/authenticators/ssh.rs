@@ -1,6 +1,6 @@
 //! The public keys that sshd takes: authorized keys files, as `sshd -T` says where they are for this account.
 
-use std::{io, path::Path};
+use std::{io, os::unix::fs::MetadataExt, path::Path};
 
 use super::user_file::{Content, read_own, read_system};
 use crate::{
@@ -9,9 +9,12 @@ use crate::{
         authenticator::{Authenticator, Kind},
         lock::Time,
     },
-    host::tokens::{
-        authorized_keys::{KeysFile, Patterns, SSHD, read, settings},
-        key_lines::{Key, keys},
+    host::{
+        as_account::as_account,
+        tokens::{
+            authorized_keys::{KeysFile, Patterns, SSHD, read, settings},
+            key_lines::{Key, keys},
+        },
     },
 };
 
@@ -65,12 +68,18 @@ impl Sshd {
         Some((command, self.setting("authorizedkeyscommanduser").filter(|user| *user != "none")?))
     }
 
+    /// It judges passwords by itself, by shadow(5), without PAM.
+    #[must_use]
+    pub fn judges_passwords(&self) -> bool {
+        self.setting("usepam") == Some("no") && self.setting("passwordauthentication") == Some("yes")
+    }
+
     fn setting(&self, name: &str) -> Option<&str> {
         let settings = self.settings.as_deref()?;
         settings.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).map(str::trim)
     }
 
-    /// The keys in the account's files, and what could not be looked at.
+    /// The keys in the account's files, the authorities whose certificates sshd takes, and what could not be looked at.
     #[must_use]
     pub fn keys(&self, account: &Account) -> (Vec<Authenticator>, Vec<String>) {
         let (mut found, mut problems) = (Vec::new(), Vec::new());
@@ -89,8 +98,20 @@ impl Sshd {
                 Err(error) => problems.push(super::problem(&path, &error)),
             }
         }
+        if let Some(path) = self.setting("trustedusercakeys").filter(|path| *path != "none").map(Path::new) {
+            match trusted(path) {
+                Ok(content) => found.extend(keys(&content.bytes).map(|key| authority(&key, content.written))),
+                Err(error) => problems.push(super::problem(path, &error)),
+            }
+        }
         (found, problems)
     }
+}
+
+/// `TrustedUserCAKeys`, which sshd reads with root's rights.
+fn trusted(path: &Path) -> io::Result<Content> {
+    let path = path.canonicalize()?;
+    read_system(&path)?.ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// What sshd reads, which follows symbolic links with the account's rights. Those of root would reach everywhere: for root
@@ -105,28 +126,47 @@ fn content(account: &Account, path: &Path) -> io::Result<Option<Content>> {
         Err(_) => {}
     }
     match read(account, path) {
-        Ok(bytes) => Ok(Some(Content { bytes, written: None })),
+        Ok(bytes) => Ok(Some(Content { bytes, written: written(account, path) })),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// The keys in the text of such a file. Those of authorities are none: nobody signs in with them, and a certificate is known
-/// by the key that it certifies.
+/// When what the path leads to was last written.
+fn written(account: &Account, path: &Path) -> Option<Time> {
+    as_account(account, || path.metadata()).ok()?.map(|metadata| metadata.mtime()).ok()
+}
+
+/// The keys and authorities (`cert-authority`) in the text of such a file.
 pub fn authenticators(content: &[u8], written: Option<Time>) -> Vec<Authenticator> {
-    keys(content).filter(|key| !key.authority).map(|key| authenticator(&key, written)).collect()
+    let read = |key: Key| if key.authority { authority(&key, written) } else { authenticator(&key, written) };
+    keys(content).map(read).collect()
+}
+
+/// Nobody signs in with an authority's key, but with any of the certificates that it signed.
+fn authority(key: &Key, written: Option<Time>) -> Authenticator {
+    Authenticator {
+        id: format!("ssh-ca:{}", key.fingerprint),
+        label: format!("certificates of {}", label(key)),
+        passkey: false,
+        ..authenticator(key, written)
+    }
 }
 
 fn authenticator(key: &Key, written: Option<Time>) -> Authenticator {
-    let comment = super::label(&key.comment);
     Authenticator {
         id: format!("ssh:{}", key.fingerprint),
         kind: Kind::Ssh,
-        label: if comment.is_empty() { key.algorithm.clone() } else { comment },
+        label: label(key),
         // The keys of ssh-keygen(1), `ecdsa-sk` and `ed25519-sk`.
         passkey: key.algorithm.starts_with("sk-"),
         added: written,
     }
+}
+
+fn label(key: &Key) -> String {
+    let comment = super::label(&key.comment);
+    if comment.is_empty() { key.algorithm.clone() } else { comment }
 }
 
 #[cfg(test)]
@@ -145,7 +185,32 @@ mod tests {
             Some(7),
         );
         let found: Vec<_> = found.iter().map(|key| (key.label.as_str(), key.passkey)).collect();
-        assert_eq!(found, [("alice@work", false), ("token", true), ("ssh-ed25519", false)]);
+        assert_eq!(
+            found,
+            [
+                ("alice@work", false),
+                ("certificates of ssh-ed25519", false),
+                ("token", true),
+                ("ssh-ed25519", false)
+            ]
+        );
+    }
+
+    #[test]
+    fn authorities_that_sshd_trusts_are_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let uid = rustix::process::geteuid().as_raw();
+        let account = Account { name: "alice".into(), uid, gid: uid, home: directory.path().to_owned() };
+        let path = directory.path().join("authorities");
+        let sshd = Sshd::with_settings(&format!("trustedusercakeys {}\n", path.display()));
+        let (found, problems) = sshd.keys(&account);
+        assert_eq!((found.len(), problems.len()), (0, 1), "it is missing: {problems:?}");
+        fs::write(&path, format!("{KEY} staff\n")).unwrap();
+        let (found, problems) = sshd.keys(&account);
+        assert_eq!((found.len(), problems.len()), (1, 0), "{problems:?}");
+        assert!(found[0].id.starts_with("ssh-ca:SHA256:") && found[0].added > Some(0), "{found:?}");
+        assert_eq!(found[0].label, "certificates of staff");
+        assert_eq!(Sshd::with_settings("trustedusercakeys none\n").keys(&account), (Vec::new(), Vec::new()));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! One-time passwords. Only that there are any: their secrets are not read into the daemon, or not kept.
+//! One-time passwords. Only that there are any, and how many codes: no secret is kept.
 
 use std::{io, path::Path};
 
-use super::user_file::{read_system, written};
+use super::user_file::{read_own, read_system, written};
 use crate::domain::{
     account::Account,
     authenticator::{Authenticator, Kind},
@@ -37,6 +37,25 @@ pub fn find(account: &Account) -> (Vec<Authenticator>, Vec<String>) {
     (found, problems)
 }
 
+/// Number of backup codes that are left: the scratch codes of google-authenticator.
+///
+/// # Errors
+/// As of [`read_own`].
+pub fn backup_codes(account: &Account) -> io::Result<u32> {
+    let content = read_own(account, &account.home.join(GOOGLE))?;
+    Ok(content.map_or(0, |content| scratch_codes(&content.bytes)))
+}
+
+/// As check_scratch_codes() of pam_google_authenticator reads the file: after the secret, and options in lines that begin with
+/// a quotation mark, a number of eight digits in each line, of which the first is not 0. Where there is none, they end.
+fn scratch_codes(content: &[u8]) -> u32 {
+    let lines = content.split(|byte| *byte == b'\n' || *byte == b'\r').skip(1);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with(b"\""));
+    let is_code =
+        |line: &&[u8]| line.len() == 8 && line.iter().all(u8::is_ascii_digit) && !line.starts_with(b"0");
+    u32::try_from(lines.take_while(is_code).count()).unwrap_or(u32::MAX)
+}
+
 /// Whether a file of liboath (`HOTP/T30/6 alice - 00…`) has a line of the account's.
 fn has_line(content: &[u8], name: &str) -> bool {
     content.split(|byte| *byte == b'\n').any(|line| {
@@ -59,7 +78,33 @@ mod tests {
     }
 
     #[test]
-    fn the_file_of_google_authenticator_is_not_opened() {
+    fn scratch_codes_are_counted_as_the_module_reads_them() {
+        let file = "12345678\n\" RATE_LIMIT 3 30\n\" WINDOW_SIZE 17\n\n11112222\r\n33334444\n\" TOTP_AUTH\n55556666\n";
+        assert_eq!(scratch_codes(file.as_bytes()), 3);
+        assert_eq!(scratch_codes(b"SECRET\n11112222\nno code\n33334444\n"), 1);
+        for none in [
+            "",
+            "SECRET",
+            "11112222",
+            "SECRET\n01234567\n",
+            "S\n123456789\n",
+            "S\n 1234567\n",
+            "S\n+1234567\n",
+        ] {
+            assert_eq!(scratch_codes(none.as_bytes()), 0, "{none:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_file_makes_it_panic(bytes: Vec<u8>) {
+            let lines = bytes.iter().filter(|byte| b"\r\n".contains(byte)).count();
+            proptest::prop_assert!(scratch_codes(&bytes) as usize <= lines);
+        }
+    }
+
+    #[test]
+    fn the_file_of_google_authenticator_is_counted_in_but_not_opened_to_be_listed() {
         let home = tempfile::tempdir().unwrap();
         let uid = rustix::process::geteuid().as_raw();
         let account = Account { name: "no-such-account".into(), uid, gid: uid, home: home.path().to_owned() };
@@ -68,5 +113,11 @@ mod tests {
         let (found, problems) = find(&account);
         assert_eq!((found[0].id.as_str(), problems), ("totp:google-authenticator", Vec::<String>::new()));
         assert!(!found[0].kind.is_lockable());
+        assert_eq!(backup_codes(&account).unwrap(), 0);
+        std::fs::write(home.path().join(GOOGLE), "SECRET\n\" TOTP_AUTH\n11112222\n").unwrap();
+        assert_eq!(backup_codes(&account).unwrap(), 1);
+        std::fs::remove_file(home.path().join(GOOGLE)).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", home.path().join(GOOGLE)).unwrap();
+        assert!(backup_codes(&account).is_err());
     }
 }

@@ -2,15 +2,13 @@
 
 use std::path::PathBuf;
 
+use lockdown_pam_stacks::Line;
 use ssh_key::sha2::{Digest, Sha256};
 
 use super::user_file::{Content, read_own, read_system};
-use crate::{
-    domain::{
-        account::Account,
-        authenticator::{Authenticator, Kind},
-    },
-    host::pam_stacks::Line,
+use crate::domain::{
+    account::Account,
+    authenticator::{Authenticator, Kind},
 };
 
 const MODULE: &str = "pam_u2f.so";
@@ -124,6 +122,7 @@ mod tests {
             control: "sufficient".into(),
             module: module.into(),
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            ..Line::default()
         };
         let lines = [
             line(MODULE, &["cue"]),

@@ -3,10 +3,14 @@
 use std::{
     fs::File,
     io::{self, Read},
-    path::Path,
+    os::fd::OwnedFd,
+    path::{Component, Path},
 };
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat2};
+use rustix::{
+    fs::{FileType, Mode, OFlags, Stat, fstat, open, openat},
+    io::Errno,
+};
 
 use crate::{
     domain::{account::Account, lock::Time},
@@ -28,10 +32,10 @@ pub struct Content {
 /// Reads a file in the account's home directory with no more rights than the account's; `None` if it is missing.
 ///
 /// # Errors
-/// Those of openat2(2) and read(2) (`ELOOP`: a symbolic link on the way from the home directory on), and a file that is
+/// Those of open(2) and read(2) (`ELOOP`: a symbolic link on the way from the home directory on), and a file that is
 /// none or too large.
 pub fn read_own(account: &Account, path: &Path) -> io::Result<Option<Content>> {
-    in_home(account, path, |file| content(File::from(file)))
+    in_home(account, path, READ, |file| content(File::from(file)))
 }
 
 /// When a regular file in the account's home directory was last written, without opening it for reading.
@@ -39,8 +43,7 @@ pub fn read_own(account: &Account, path: &Path) -> io::Result<Option<Content>> {
 /// # Errors
 /// As of [`read_own`].
 pub fn written(account: &Account, path: &Path) -> io::Result<Option<Time>> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW;
-    Ok(in_home_with(account, path, flags, |file| regular(&fstat(&file)?))?.map(|stat| stat.st_mtime))
+    Ok(in_home(account, path, OFlags::PATH, |file| regular(&fstat(&file)?))?.map(|stat| stat.st_mtime))
 }
 
 /// Reads a file of the host, with root's rights; `None` if it is missing.
@@ -48,44 +51,54 @@ pub fn written(account: &Account, path: &Path) -> io::Result<Option<Time>> {
 /// # Errors
 /// As of [`read_own`]; no symbolic link is followed at all.
 pub fn read_system(path: &Path) -> io::Result<Option<Content>> {
-    missing(openat2(CWD, path, READ, Mode::empty(), ResolveFlags::NO_SYMLINKS))?
-        .map(|file| content(File::from(file)))
-        .transpose()
+    let root = open("/", DIRECTORY, Mode::empty())?;
+    missing(open_without_links(root, path, READ))?.map(|file| content(File::from(file))).transpose()
 }
 
-const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 fn in_home<T: Send>(
     account: &Account,
     path: &Path,
-    job: impl FnOnce(std::os::fd::OwnedFd) -> io::Result<T> + Send,
+    flags: OFlags,
+    job: impl FnOnce(OwnedFd) -> io::Result<T> + Send,
 ) -> io::Result<Option<T>> {
-    in_home_with(account, path, READ, job)
+    let Ok(relative) = path.strip_prefix(&account.home) else { return Err(outside()) };
+    if relative.components().any(|part| part == Component::ParentDir) {
+        return Err(outside());
+    }
+    as_account(account, || {
+        let Some(home) = missing(open(&account.home, DIRECTORY, Mode::empty()))? else { return Ok(None) };
+        missing(open_without_links(home, relative, flags))?.map(job).transpose()
+    })?
 }
 
-fn in_home_with<T: Send>(
-    account: &Account,
-    path: &Path,
-    flags: OFlags,
-    job: impl FnOnce(std::os::fd::OwnedFd) -> io::Result<T> + Send,
-) -> io::Result<Option<T>> {
-    let Ok(relative) = path.strip_prefix(&account.home) else {
-        return Err(io::Error::other("it is not in the home directory"));
-    };
-    as_account(account, || {
-        let home = open(&account.home, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-        let Some(home) = missing(home)? else { return Ok(None) };
-        let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
-        missing(openat2(home, relative, flags | OFlags::CLOEXEC, Mode::empty(), resolve))?
-            .map(job)
-            .transpose()
-    })?
+fn outside() -> io::Error {
+    io::Error::other("it is not in the home directory")
+}
+
+/// Opens what is at `path` from `start` on, name by name. openat2(2) would do it at once; to a service with
+/// `RestrictSUIDSGID=` it is closed, as its flags cannot be filtered (systemd.exec(5)).
+fn open_without_links(start: OwnedFd, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let mut names = path.components().filter(|part| *part != Component::RootDir).peekable();
+    let mut at = start;
+    while let Some(name) = names.next() {
+        let last = names.peek().is_none();
+        let flags = if last { flags } else { OFlags::PATH } | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        at = openat(&at, name.as_os_str(), flags, Mode::empty())?;
+        // Told apart from a file on the way, which means that there is nothing at the path.
+        if !last && FileType::from_raw_mode(fstat(&at)?.st_mode).is_symlink() {
+            return Err(Errno::LOOP);
+        }
+    }
+    Ok(at)
 }
 
 fn missing<T>(result: rustix::io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(found) => Ok(Some(found)),
-        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(None),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -133,6 +146,7 @@ mod tests {
         assert!(found.written > Some(0));
         assert_eq!(written(&owner(home.path()), &path).unwrap(), found.written);
         assert_eq!(read_system(&path).unwrap(), Some(found));
+        assert_eq!(read_own(&owner(home.path()), &path.join("behind a file")).unwrap(), None);
     }
 
     #[test]
@@ -145,7 +159,7 @@ mod tests {
         fs::write(home.path().join("real/keys"), "x").unwrap();
         symlink("real/keys", home.path().join("inner")).unwrap();
         let fifo = home.path().join("fifo");
-        rustix::fs::mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, Mode::RUSR, 0).unwrap();
         let account = owner(home.path());
         for name in ["directory/keys", "link", "inner", "fifo", "real", "../x"] {
             assert!(read_own(&account, &home.path().join(name)).is_err(), "{name}");

@@ -124,7 +124,8 @@ async fn judge(
 }
 
 /// Whether the account had a way in by itself, and loses the last one by a lock on `id`. Passwords and keys are such ways on
-/// every host; what else there is stands beside them.
+/// every host; what else there is stands beside them. An authority is one to lose, but none that is left: whether it has
+/// certified a key of the account's nobody here knows.
 fn leaves_no_way_in(known: &Known, id: &str, now: Time) -> bool {
     let ways = known.found.authenticators.iter().filter(|found| {
         matches!(found.kind, Kind::Password | Kind::Ssh)
@@ -134,7 +135,7 @@ fn leaves_no_way_in(known: &Known, id: &str, now: Time) -> bool {
     for way in ways {
         let is_lost = Kind::covers(id, &way.id);
         lost |= is_lost;
-        left |= !is_lost;
+        left |= !is_lost && !way.id.starts_with("ssh-ca:");
     }
     lost && !left
 }
@@ -147,7 +148,7 @@ async fn put(
     terms: NewLock,
     input: Fields,
 ) -> Result<Lock, StoreError> {
-    let (name, uid, caller, id) = (account.name.clone(), account.uid, caller.fields(), id.to_owned());
+    let (name, uid, caller, id) = (account.name.clone(), account.uid, caller.clone(), id.to_owned());
     core.store
         .write(move |change| {
             let now = clock::now();
@@ -157,7 +158,7 @@ async fn put(
             event.target = format!("lock:{}", lock.id);
             event.owner = terms.owner.to_string();
             event.reason = terms.reason;
-            event.caller = caller;
+            caller.sign(&mut event);
             event.input = input;
             event.input.insert("authenticator", id);
             change.record(event)?;
@@ -168,7 +169,7 @@ async fn put(
 
 async fn record_refusal(core: &Core, caller: &Caller, account: &Account, id: &str, refusal: &Error) {
     let mut event = Event::new(clock::now(), Action::LockAuthenticator, &account.name);
-    event.caller = caller.fields();
+    caller.sign(&mut event);
     event.input.insert("authenticator", id.to_owned());
     event.outcome = Outcome::Refused(refusal.message());
     if let Err(error) = core.store.write(move |change| change.record(event)).await {
@@ -238,6 +239,10 @@ mod tests {
         let keys = known(&["ssh:SHA256:a", "ssh:SHA256:b"], Vec::new());
         assert!(leaves_no_way_in(&keys, "ssh", 0));
         assert!(!leaves_no_way_in(&keys, "ssh:SHA256:b", 0));
+        let certified = known(&["password", "ssh-ca:SHA256:a"], Vec::new());
+        assert!(leaves_no_way_in(&certified, "password", 0), "there may be no certificate");
+        assert!(!leaves_no_way_in(&certified, "ssh-ca:SHA256:a", 0));
+        assert!(leaves_no_way_in(&known(&["ssh-ca:SHA256:a"], Vec::new()), "ssh-ca:SHA256:a", 0));
         assert!(!leaves_no_way_in(&known(&["face:0"], Vec::new()), "face:0", 0), "there was none before");
     }
 

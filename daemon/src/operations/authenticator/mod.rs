@@ -94,9 +94,12 @@ impl Known {
     }
 
     /// Whether the account has an authenticator with this id, has had it while sessions are remembered, or has a lock on it.
-    /// A type by itself stands for what may come, too.
+    /// A type by itself stands for what may come, too, and so does the key id of a certificate for an authority that sshd
+    /// trusts.
     fn has(&self, id: &str) -> bool {
-        id.parse::<Kind>().is_ok() || self.used.contains_key(id) || self.ids().iter().any(|known| known == id)
+        id.parse::<Kind>().is_ok()
+            || self.used.contains_key(id)
+            || self.ids().iter().any(|known| known == id || Kind::is_of_authority(known, id))
     }
 
     /// Those of the host, then those that are locked and not there, then certificates that have opened sessions: the host has
@@ -111,6 +114,11 @@ impl Known {
             }
         }
         ids
+    }
+
+    /// A certificate is its owner's to keep: where sshd trusts its authority, it is taken to be there.
+    fn is_of_found_authority(&self, id: &str) -> bool {
+        self.found.authenticators.iter().any(|found| Kind::is_of_authority(&found.id, id))
     }
 
     fn views(&self, now: Time) -> Vec<views::Authenticator> {
@@ -133,7 +141,7 @@ impl Known {
             kind: kind_name(id),
             label: found.map_or_else(|| described(id), |found| found.label.clone()),
             passkey: found.is_some_and(|found| found.passkey),
-            present: found.is_some(),
+            present: found.is_some() || self.is_of_found_authority(id),
             locked: !locks.is_empty(),
             locked_until: locked_until.map(Option::unwrap_or_default),
             lockable: kind.is_some_and(Kind::is_lockable),
@@ -198,7 +206,7 @@ mod tests {
             created_by: "root".into(),
             expires_at,
         };
-        Lock { id: 7, authenticator: Some(id.to_owned()), terms, created_at: 1 }
+        Lock { id: 7, authenticator: Some(id.to_owned()), source: String::new(), terms, created_at: 1 }
     }
 
     #[test]
@@ -248,8 +256,12 @@ mod tests {
         let used = used.map(|id| (id.to_owned(), 9)).into();
         let known = Known { used, ..Known::default() };
         assert!(known.has("ssh:SHA256:k") && !known.has("ssh:SHA256:other"));
+        assert!(known.has("ssh-ca:SHA256:a:web 2") && !known.has("ssh-ca:SHA256:b:web 2"));
         let views = known.views(10);
-        let views: Vec<_> = views.iter().map(|view| (view.label.as_str(), view.last_used)).collect();
-        assert_eq!(views, [("certificates of this authority", 9), ("certificate web 1", 9)]);
+        let labels: Vec<_> =
+            views.iter().map(|view| (view.label.as_str(), view.last_used, view.present)).collect();
+        assert_eq!(labels, [("certificates of this authority", 9, false), ("certificate web 1", 9, false)]);
+        let trusted = Known { found: found(&["ssh-ca:SHA256:a"]), ..known };
+        assert!(trusted.views(10).iter().all(|view| view.present), "{trusted:?}");
     }
 }

@@ -113,7 +113,7 @@ async fn lift(
     owner: Option<Owner>,
     reason: String,
 ) -> Result<(Vec<Lock>, Vec<Lock>), Error> {
-    let (name, uid, fields) = (account.name.clone(), account.uid, caller.fields());
+    let (name, uid, caller_of) = (account.name.clone(), account.uid, caller.clone());
     core.store
         .write(move |change| {
             let now = clock::now();
@@ -134,7 +134,7 @@ async fn lift(
                 event.target = format!("lock:{}", lock.id);
                 event.owner = lock.terms.owner.to_string();
                 event.reason.clone_from(&reason);
-                event.caller.clone_from(&fields);
+                caller_of.sign(&mut event);
                 event.input.extend(lock.authenticator.clone().map(|id| ("authenticator", id)));
                 change.record(event)?;
             }

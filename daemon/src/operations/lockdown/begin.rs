@@ -74,7 +74,7 @@ pub async fn refuse(core: &Core, order: &Order, account: &str, why: &str) {
 fn event(order: &Order, account: &str) -> Event {
     let mut event = Event::new(clock::now(), ACTION, account);
     event.reason.clone_from(&order.reason);
-    event.caller = order.caller.fields();
+    order.caller.sign(&mut event);
     event.input = order.input();
     event
 }

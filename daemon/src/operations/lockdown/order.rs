@@ -297,7 +297,7 @@ mod tests {
     fn self_service_leaves_the_user_with_all_that_is_configured() {
         let mut settings = Settings::default();
         let of = |settings: &Settings| {
-            let options = options::LockdownSelf { reason: Some("phished".into()) };
+            let options = options::LockdownSelf { reason: Some("phished".into()), ..Default::default() };
             Order::of_user(settings, &Caller::default(), options)
         };
         assert!(matches!(of(&settings), Err(Error::Disabled(_))));

@@ -10,8 +10,9 @@ use lockdown_delivery::{
 
 use crate::{
     core::Core,
+    domain::identifier::EMAIL,
     host::secret_file,
-    store::{StoreError, accounts, outbox::Message},
+    store::{StoreError, identifiers, outbox::Message},
 };
 
 /// A rule's receiver without its secrets: enough to tell receivers apart.
@@ -102,7 +103,7 @@ fn event(event: views::Event) -> EventView {
         error: event.error,
         caller: event.caller.into_iter().collect(),
         input: event.input.into_iter().collect(),
-        ..EventView::default()
+        tags: event.tags.into_iter().collect(),
     }
 }
 
@@ -161,11 +162,8 @@ async fn own_addresses(core: &Core, accounts: BTreeSet<String>) -> Result<BTreeS
         .read(move |connection| {
             let mut own = BTreeSet::new();
             for account in accounts {
-                own.extend(
-                    accounts::identifiers(connection, &account, "email")?
-                        .iter()
-                        .map(|one| one.to_lowercase()),
-                );
+                let identifiers = identifiers::of_account(connection, &account)?;
+                own.extend(identifiers.get(EMAIL).map(|address| address.to_lowercase()));
                 let mailboxes = [&host, &short, "localhost"].map(|domain| format!("{account}@{domain}"));
                 own.extend(mailboxes.into_iter().chain([account]).map(|mailbox| mailbox.to_lowercase()));
             }

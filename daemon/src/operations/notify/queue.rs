@@ -24,7 +24,7 @@ pub async fn list(core: &Core, filter: options::NotificationFilter) -> Result<Ve
 /// `Failed`
 pub async fn retry(core: &Core, caller: &Caller, options: options::RetryNotifications) -> Result<u32, Error> {
     let mut event = Event::new(clock::now(), Action::NotificationsRetried, "");
-    event.caller = caller.fields();
+    caller.sign(&mut event);
     let retried: Result<u32, StoreError> = core
         .store
         .write(move |change| {

@@ -60,7 +60,7 @@ pub async fn test(core: &Core, caller: &Caller, name: &str) -> Result<Vec<Notifi
 /// The event that the test tells of, as it is in the trail.
 async fn record(core: &Core, caller: &Caller, name: &str) -> Result<views::Event, Error> {
     let mut event = Event::new(clock::now(), Action::NotificationTest, "");
-    event.caller = caller.fields();
+    caller.sign(&mut event);
     if !name.is_empty() {
         event.target = format!("rule:{name}");
     }

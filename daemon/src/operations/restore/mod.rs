@@ -14,6 +14,7 @@ use lockdown_dbus_api::{Error, options, views};
 use lockdown_enforcement::escape::escape;
 
 use super::{
+    attempts,
     lockdown::finish,
     prior::{self, Prior},
     review, view,
@@ -88,6 +89,11 @@ pub async fn restore(
             Some(format!("{}; {} stays locked down", problems.join("; "), escape(&account.name)));
         record_failure(core, caller, account, &problems).await?;
         return Ok(restored);
+    }
+    // Whoever could not sign in meanwhile has tried to.
+    let reason = options.reason.as_deref().unwrap_or("the lockdown was taken back");
+    if let Err(error) = attempts::lift(core, caller, account, reason).await {
+        problems.push(error.to_string());
     }
     let expires = code.is_some().then(|| clock::after(core.settings().lockdown.recovery_code_lifetime));
     let lifted = match lift(core, caller, account, &lockdown, &options, expires, done).await {
@@ -225,6 +231,6 @@ async fn forget(core: &Core, rows: Vec<i64>) -> Result<(), StoreError> {
 
 fn event(caller: &Caller, account: &Account) -> Event {
     let mut event = Event::new(clock::now(), Action::Restore, &account.name);
-    event.caller = caller.fields();
+    caller.sign(&mut event);
     event
 }

@@ -26,7 +26,7 @@ use super::EventId;
 const DOMAIN: &[u8] = b"lockdown event\0";
 
 /// The columns of an event, in the order in which they are hashed, each with its default.
-const COLUMNS: [(&str, &str); 12] = [
+const COLUMNS: [(&str, &str); 13] = [
     ("id", ""),
     ("time", ""),
     ("action", ""),
@@ -39,6 +39,7 @@ const COLUMNS: [(&str, &str); 12] = [
     ("error", ""),
     ("caller", "{}"),
     ("input", "{}"),
+    ("tags", "{}"),
 ];
 
 /// The columns, for SQL; the hash comes after them.
@@ -192,6 +193,7 @@ mod tests {
         values[7] = ValueRef::Text(reason.as_bytes());
         values[10] = ValueRef::Text(caller.as_bytes());
         values[11] = ValueRef::Text(b"{}");
+        values[12] = ValueRef::Text(b"{}");
         values
     }
 
@@ -211,6 +213,8 @@ mod tests {
         moved[6] = ValueRef::Text(b"ab");
         let mut typed = row(1, "ab", "{}");
         typed[7] = ValueRef::Blob(b"ab");
+        let mut tagged = row(1, "ab", "{}");
+        tagged[12] = ValueRef::Text(br#"{"ticket":"1"}"#);
         for other in [
             hash(&[1; 32], &row(1, "ab", "{}")),
             hash(&[0; 32], &row(2, "ab", "{}")),
@@ -218,6 +222,7 @@ mod tests {
             hash(&[0; 32], &row(1, "ab", "")),
             hash(&[0; 32], &moved),
             hash(&[0; 32], &typed),
+            hash(&[0; 32], &tagged),
         ] {
             assert_ne!(other, base);
         }

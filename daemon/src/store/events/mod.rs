@@ -6,13 +6,15 @@ pub mod prune;
 mod query;
 pub mod verify;
 
+use std::collections::BTreeMap;
+
 use rusqlite::{
     Connection, Result, params_from_iter,
     types::{ToSqlOutput, ValueRef},
 };
 
 use self::chain::{Hash, Head};
-use crate::domain::event::{Event, Fields, Outcome};
+use crate::domain::event::{Event, Outcome};
 
 pub use query::{list, one};
 
@@ -39,7 +41,7 @@ pub(super) fn append(connection: &Connection, head: &mut Head, event: Event) -> 
         Outcome::Refused(why) => ("refused", why.as_str()),
         Outcome::Failed(why) => ("failed", why.as_str()),
     };
-    let (caller, input) = (json(&event.caller), json(&event.input));
+    let (caller, input, tags) = (json(&event.caller), json(&event.input), json(&event.tags));
     let text = |text| ValueRef::Text(str::as_bytes(text));
     let values = [
         ValueRef::Integer(id),
@@ -54,6 +56,7 @@ pub(super) fn append(connection: &Connection, head: &mut Head, event: Event) -> 
         text(error),
         text(&caller),
         text(&input),
+        text(&tags),
     ];
     let hash = chain::hash(&head.hash, &values);
     let places = (1..=values.len() + 1).map(|place| format!("?{place}")).collect::<Vec<_>>().join(", ");
@@ -66,7 +69,7 @@ pub(super) fn append(connection: &Connection, head: &mut Head, event: Event) -> 
     Ok(Recorded { id, hash, event })
 }
 
-fn json(fields: &Fields) -> String {
-    let object = fields.iter().map(|(key, value)| ((*key).to_owned(), value.as_str().into())).collect();
+fn json<K: AsRef<str>>(fields: &BTreeMap<K, String>) -> String {
+    let object = fields.iter().map(|(key, value)| (key.as_ref().to_owned(), value.as_str().into())).collect();
     serde_json::Value::Object(object).to_string()
 }

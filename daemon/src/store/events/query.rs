@@ -216,6 +216,7 @@ fn event(row: &Row<'_>) -> Result<views::Event> {
         error: row.get("error")?,
         caller: map(&row.get::<_, String>("caller")?),
         input: map(&row.get::<_, String>("input")?),
+        tags: map(&row.get::<_, String>("tags")?),
     })
 }
 

@@ -37,20 +37,22 @@ fn begun(user: &'static CStr, account: Option<Account>) -> Vec<Step> {
         About("sshd"),
         AskUser(Asked::Given),
         AskPassword(Asked::Given),
+        DelayFailure,
         User(Some(user)),
         Nss(Ok(account)),
     ]
 }
 
-fn refused_until(is_known: bool) -> [Step; 5] {
+fn refused_until(is_known: bool) -> [Step; 6] {
     let report: fn(&Request) -> bool = if is_known {
         |request| matches!(request, Request::Attempt(report) if matches!(report.outcome, AttemptOutcome::Refused { until: Some(_) }))
     } else {
         |request| matches!(request, Request::Attempt(report) if report.outcome == AttemptOutcome::Refused { until: None })
     };
     [
-        Hold(Held::Refused),
+        SpoilPassword,
         DelayFailure,
+        Hold(Held::Refused),
         Log(Priority::Notice, "refused: user=\"alice\" uid=1000 service=\"sshd\""),
         Ids(0, 0),
         Report(report),
@@ -238,6 +240,35 @@ fn a_success_ends_the_count_and_comes_too_late_for_a_lock() {
 }
 
 #[test]
+fn who_succeeds_is_told_of_failures_only_if_few_were_left() {
+    let warning = |settings: AttackProtection, failures: u64, quiet: bool| {
+        let failures: Vec<Failure> = (1..=failures).map(|number| failure(number, None)).collect();
+        let script = [
+            IsHeld(Some(Held::InTurn(1))),
+            Settings(Ok(Some(settings))),
+            User(Some(c"alice")),
+            About("sshd"),
+            known(ALICE),
+            Tally(Ok(Some(table(&failures)))),
+            Now,
+            Clear(failures.len()),
+            Ids(0, 0),
+            Report(|request| matches!(request, Request::Attempt(_))),
+        ];
+        let told = (!quiet && failures.len() >= 7).then_some(Say(
+            "7 failed attempts to sign in as alice from here since 1970-01-12 13:46 UTC; 3 more would have locked it.",
+        ));
+        let arguments = Arguments { function: Some(AuthFunction::AuthSucc), quiet, ..Arguments::default() };
+        let script = script.into_iter().chain(told).chain([EndAttempt]).collect();
+        assert_eq!(authenticate(&Script(RefCell::new(script)), &arguments, 0), Code::Success);
+    };
+    warning(AttackProtection::default(), 6, false);
+    warning(AttackProtection::default(), 7, false);
+    warning(AttackProtection::default(), 7, true);
+    warning(AttackProtection { warn_attempts_left: 0, ..AttackProtection::default() }, 6, false);
+}
+
+#[test]
 fn a_conversation_that_fails_is_answered_as_pam_unix_answers() {
     let start = || [EndAttempt, enabled(), About("sshd")];
     let then = |steps: Vec<Step>| run(AuthFunction::PreAuth, start().into_iter().chain(steps));
@@ -246,7 +277,10 @@ fn a_conversation_that_fails_is_answered_as_pam_unix_answers() {
     assert_eq!(then(vec![AskUser(Asked::Given), AskPassword(Asked::Later)]), Code::Incomplete);
     let failed = vec![AskUser(Asked::Given), AskPassword(Asked::Failed), DelayFailure];
     assert_eq!(then(failed), Code::ConversationError);
-    assert_eq!(then(vec![AskUser(Asked::Given), AskPassword(Asked::Given), User(None)]), Code::Ignore);
+    assert_eq!(
+        then(vec![AskUser(Asked::Given), AskPassword(Asked::Given), DelayFailure, User(None)]),
+        Code::Ignore
+    );
 }
 
 #[test]
@@ -282,7 +316,7 @@ fn who_has_proved_to_be_the_user_is_told_until_when() {
         check(start(c"alice", ALICE, locked()).into_iter().chain([Settings(Ok(None))])),
         Code::Success
     );
-    let root = start(c"root", ROOT, locked()).into_iter().chain([enabled(), About("sshd")]);
+    let root = [EndAttempt, User(Some(c"root")), known(ROOT), File(Ok(None)), Now];
     assert_eq!(check(root), Code::Success);
 }
 

@@ -52,15 +52,93 @@ fn reported() -> [Step; 4] {
 
 #[test]
 fn a_locked_password_is_asked_for_and_unavailable() {
-    let dialogue = [AskPassword(Asked::Given), DelayFailure];
+    let dialogue = [AskPassword(Asked::Given), DelayFailure, SpoilPassword];
     let script = start(locked(&["password"], None)).into_iter().chain(dialogue).chain(reported());
     assert_eq!(guard(AuthenticatorType::Password, script), Code::AuthInfoUnavailable);
-    for (asked, code) in [(Asked::Later, Code::Incomplete), (Asked::Failed, Code::ConversationError)] {
-        let dialogue =
-            [AskPassword(asked)].into_iter().chain((asked == Asked::Failed).then_some(DelayFailure));
-        let script = start(locked(&["password"], None)).into_iter().chain(dialogue).chain(reported());
-        assert_eq!(guard(AuthenticatorType::Password, script), code);
+    let dialogue = [AskPassword(Asked::Failed), DelayFailure];
+    let script = start(locked(&["password"], None)).into_iter().chain(dialogue).chain(reported());
+    assert_eq!(guard(AuthenticatorType::Password, script), Code::ConversationError);
+    let later = start(locked(&["password"], None)).into_iter().chain([AskPassword(Asked::Later)]);
+    assert_eq!(guard(AuthenticatorType::Password, later), Code::Incomplete);
+}
+
+/// `preauth authenticator=password`, which asks before it looks.
+fn preauth(
+    arguments: Arguments,
+    protection: Option<AttackProtection>,
+    script: impl IntoIterator<Item = Step>,
+) -> Code {
+    let protected = protection.is_some().then_some(About("sudo"));
+    let start = [EndAttempt, Settings(Ok(protection))].into_iter().chain(protected);
+    let dialogue = [AskUser(Asked::Given), AskPassword(Asked::Given), DelayFailure];
+    let arguments = Arguments { function: Some(AuthFunction::PreAuthOfPassword), ..arguments };
+    guard_with(&arguments, start.chain(dialogue).chain(script))
+}
+
+fn looked_up(record: Step) -> Vec<Step> {
+    vec![User(Some(c"alice")), known(ALICE), record, Now]
+}
+
+fn spoiled() -> [Step; 3] {
+    [SpoilPassword, DelayFailure, Hold(Held::Refused)]
+}
+
+#[test]
+fn an_attempt_with_a_locked_password_goes_on_with_one_that_nothing_matches() {
+    let locked = || looked_up(locked(&["password"], None)).into_iter();
+    let script = locked().chain(reported()).chain(spoiled());
+    assert_eq!(preauth(Arguments::default(), None, script), Code::AuthError, "without attack protection");
+    let protection = AttackProtection { ignore_services: vec!["sudo".into()], ..AttackProtection::default() };
+    let script = locked().chain(reported()).chain(spoiled());
+    assert_eq!(
+        preauth(Arguments::default(), Some(protection), script),
+        Code::AuthError,
+        "an ignored service"
+    );
+    // It takes its turn like every other, and is not counted in the end.
+    let turn =
+        [known(ALICE), TakeTurn("192.0.2.1", Ok(Turn::Taken(Table::default()))), Now, Hold(Held::InTurn(0))];
+    let script = locked().chain(turn).chain(reported()).chain(spoiled());
+    assert_eq!(
+        preauth(Arguments::default(), Some(AttackProtection::default()), script),
+        Code::AuthError,
+        "not locked by attack protection"
+    );
+}
+
+#[test]
+fn an_attempt_with_a_usable_password_goes_on_as_it_is() {
+    for record in [locked(&["fingerprint", "passwords"], None), locked(&["password"], Some(NOW))] {
+        assert_eq!(preauth(Arguments::default(), None, looked_up(record)), Code::Ignore);
     }
+    let no_record = [User(Some(c"alice")), known(ALICE), File(Ok(None))];
+    assert_eq!(preauth(Arguments::default(), None, no_record), Code::Ignore);
+    let stranger = [User(Some(c"nobody here")), Nss(Ok(None))];
+    assert_eq!(preauth(Arguments::default(), None, stranger), Code::Ignore);
+    assert_eq!(preauth(Arguments::default(), None, [User(None)]), Code::Ignore);
+}
+
+#[test]
+fn where_nobody_knows_whether_the_password_is_locked_root_gets_on() {
+    let missing = || File(Err(ReadError::DirectoryMissing));
+    let unknown = || Log(Priority::Error, "password of \"alice\" cannot be checked: ");
+    let alice = [User(Some(c"alice")), known(ALICE), missing(), unknown()];
+    let script = alice.into_iter().chain(spoiled());
+    assert_eq!(preauth(Arguments::default(), None, script), Code::AuthError);
+    let loud = || Log(Priority::Alert, "NOT CHECKED: user=");
+    let root = [User(Some(c"root")), known(ROOT), missing(), loud()];
+    assert_eq!(preauth(Arguments::default(), None, root), Code::Ignore);
+    let alice = [User(Some(c"alice")), known(ALICE), missing(), loud()];
+    assert_eq!(preauth(allow_on_error(), None, alice), Code::Ignore);
+
+    let after = |script: Vec<Step>| {
+        let arguments = Arguments { function: Some(AuthFunction::PreAuthOfPassword), ..Arguments::default() };
+        authenticate_after_panic(&Script(RefCell::new(script.into())), &arguments, 0)
+    };
+    assert_eq!(after(vec![User(Some(c"root")), known(ROOT), loud()]), Code::Ignore);
+    let asked = [AskPassword(Asked::Given), DelayFailure, SpoilPassword];
+    let alice = [User(Some(c"alice")), known(ALICE), unknown()].into_iter().chain(asked).chain(spoiled());
+    assert_eq!(after(alice.collect()), Code::AuthError);
 }
 
 #[test]
