@@ -152,20 +152,21 @@ async fn listings(store: &Store) -> usize {
     for (name, filter) in [
         ("events --user alice --since 1d", EventFilter { user: text("alice"), since: day, ..none() }),
         ("events", none()),
-        ("events --user alice --action lock", EventFilter { user: text("alice"), action: text("lock"), ..none() }),
+        (
+            "events --user alice --action lock",
+            EventFilter { user: text("alice"), action: text("lock"), ..none() },
+        ),
         ("events --caller carol", EventFilter { caller: text("carol"), ..none() }),
-        ("events --severity notice --owner operator", EventFilter {
-            severity: text("notice"),
-            owner: text("operator"),
-            ..none()
-        }),
+        (
+            "events --severity notice --owner operator",
+            EventFilter { severity: text("notice"), owner: text("operator"), ..none() },
+        ),
         ("events --severity critical", EventFilter { severity: text("critical"), ..none() }),
         ("events --before, in the middle", EventFilter { before: middle, ..none() }),
-        ("events --user alice, a page in the middle", EventFilter {
-            user: text("alice"),
-            before: middle,
-            ..none()
-        }),
+        (
+            "events --user alice, a page in the middle",
+            EventFilter { user: text("alice"), before: middle, ..none() },
+        ),
     ] {
         let mut times = Vec::new();
         let mut rows = 0;
