@@ -36,13 +36,15 @@ fn run() -> ExitCode {
         }
     };
     let result = runtime.block_on(service::run());
+    if let Err(error) = &result {
+        // First of all: journald has to see which unit says so before the process is gone.
+        tracing::error!("lockdownd stops: {error}");
+    }
     runtime.shutdown_timeout(service::SHUTDOWN_PATIENCE);
     report::finish(service::SHUTDOWN_PATIENCE);
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("lockdownd stops: {error}");
-            if error.is_lasting() { ExitCode::from(EX_CONFIG) } else { ExitCode::FAILURE }
-        }
+        Err(error) if error.is_lasting() => ExitCode::from(EX_CONFIG),
+        Err(_) => ExitCode::FAILURE,
     }
 }

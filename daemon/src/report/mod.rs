@@ -18,15 +18,16 @@ use std::{
 
 use crate::store::events::{Recorded, chain::Head};
 
-/// Events that wait; more are left out.
-const WAITING: usize = 10_000;
+/// Events that wait; more are left out. There is room for them from the beginning.
+const WAITING: usize = 4_000;
 /// At the end of so many events, the journal is told where the chain is.
 const HEAD_EVERY: i64 = 1_000;
 
+/// As small as can be, see [`WAITING`].
 enum Report {
     Event(Box<Recorded>),
-    Head(Head),
-    Finish(SyncSender<()>),
+    Head(Box<Head>),
+    Finish(Box<SyncSender<()>>),
 }
 
 struct Queue {
@@ -54,20 +55,20 @@ pub fn events(events: Vec<Recorded>) {
         let head = Head { id: recorded.id, hash: recorded.hash.to_vec() };
         send(Report::Event(Box::new(recorded)));
         if head.id % HEAD_EVERY == 0 {
-            send(Report::Head(head));
+            send(Report::Head(Box::new(head)));
         }
     }
 }
 
 /// Tells where the chain is.
 pub fn head(head: Head) {
-    send(Report::Head(head));
+    send(Report::Head(Box::new(head)));
 }
 
 /// Waits until everything is told, but not for long.
 pub fn finish(patience: Duration) {
     let (done, is_done) = sync_channel(1);
-    send(Report::Finish(done));
+    send(Report::Finish(Box::new(done)));
     // If it is not done by then, it cannot be.
     let _ = is_done.recv_timeout(patience);
 }

@@ -16,8 +16,8 @@ use crate::domain::{event::Severity, lock::Time};
 /// Rows that are returned if no limit is given, and at most.
 const DEFAULT_LIMIT: u32 = 1_000;
 const MAX_LIMIT: u32 = 10_000;
-/// So many rows are looked at to find out which index leaves fewer.
-const PROBED: u32 = 2_000;
+/// So many rows of each index are counted to find out which leaves the fewest: more only if all of them have as many.
+const COUNTED: [u32; 2] = [2_000, 20_000];
 
 /// An index, and the values of its first column that are wanted.
 struct Index {
@@ -136,7 +136,7 @@ fn window(connection: &Connection, filter: &EventFilter) -> Result<Conditions> {
     Ok(window)
 }
 
-/// The indices that the filter can use.
+/// The indices that the filter can use; the first of them if all have many rows.
 fn indices(filter: &EventFilter) -> Vec<Index> {
     const ALL: &str = "1";
     let mut indices = Vec::new();
@@ -157,8 +157,8 @@ fn indices(filter: &EventFilter) -> Vec<Index> {
     add("events_by_severity", "severity", "severity <> 'info'", severe);
     add("events_by_caller", "caller ->> '$.name'", "caller <> '{}'", one(&filter.caller));
     add("events_by_owner", "owner", "owner <> ''", one(&filter.owner));
-    add("events_by_account", "account", ALL, one(&filter.user));
     add("events_by_action", "action", ALL, actions);
+    add("events_by_account", "account", ALL, one(&filter.user));
     indices
 }
 
@@ -172,23 +172,35 @@ fn cheapest(
         return Ok(indices.pop());
     }
     let (since, until) = (filter.since.unwrap_or(Time::MIN), filter.until.unwrap_or(Time::MAX));
-    let mut best: Option<(u32, Index)> = None;
-    for index in indices.drain(..) {
-        let mut rows = 0;
-        for value in &index.wanted {
-            rows += connection
-                .prepare_cached(&format!(
-                    "SELECT count(*) FROM (SELECT 1 FROM events INDEXED BY {} WHERE {} AND {} = ?1
-                     AND time BETWEEN ?2 AND ?3 LIMIT {PROBED})",
-                    index.name, index.part, index.column
-                ))?
-                .query_row((value, since, until), |row| row.get::<_, u32>(0))?;
+    let mut chosen = 0;
+    for most in COUNTED {
+        let mut fewest = most;
+        for (place, index) in indices.iter().enumerate() {
+            let rows = count(connection, index, since, until, fewest)?;
+            if rows < fewest {
+                (chosen, fewest) = (place, rows);
+            }
         }
-        if best.as_ref().is_none_or(|(fewest, _)| rows < *fewest) {
-            best = Some((rows, index));
+        if fewest < most {
+            break;
         }
     }
-    Ok(best.map(|(_, index)| index))
+    Ok(Some(indices.swap_remove(chosen)))
+}
+
+/// How many rows the index has of what is wanted, up to `most`.
+fn count(connection: &Connection, index: &Index, since: Time, until: Time, most: u32) -> Result<u32> {
+    let Index { name, column, part, .. } = index;
+    let mut count = connection.prepare_cached(&format!(
+        "SELECT count(*) FROM (SELECT 1 FROM events INDEXED BY {name} WHERE {part} AND {column} = ?1
+         AND time BETWEEN ?2 AND ?3 LIMIT ?4)"
+    ))?;
+    let mut rows: u32 = 0;
+    for value in &index.wanted {
+        let left = most.saturating_sub(rows);
+        rows = rows.saturating_add(count.query_row((value, since, until, left), |row| row.get(0))?);
+    }
+    Ok(rows)
 }
 
 /// The event with this number; `None` if it has left the trail.
