@@ -48,9 +48,9 @@ impl Times {
     /// What lockdown adds to attempts on an unknown account, and to those on one that there is: pam_unix(8) alone may make
     /// a difference, which is not counted.
     pub fn known_or_not(&self) -> f64 {
+        // Those of one round, which had the same machine.
         let added = |with: &[f64], alone: &[f64]| -> Vec<f64> {
-            let usual = median(alone);
-            with.iter().map(|time| time - usual).collect()
+            with.iter().zip(alone).map(|(with, alone)| with - alone).collect()
         };
         mann_whitney(&added(&self.unknown, &self.unknown_alone), &added(&self.unlocked, &self.unlocked_alone))
     }
@@ -105,9 +105,9 @@ pub fn measure(host: &Host, client: &PamClient<'_>, attempts: usize, p: fn(&Time
     (0..2).map(|_| measured()).find(|&p| p > TELLS).unwrap_or_else(measured)
 }
 
-/// `attempts` of each kind, rounded up to whole blocks.
+/// Measures once: `attempts` of each kind, rounded up to whole blocks.
 #[track_caller]
-fn measure_once(host: &Host, client: &PamClient<'_>, attempts: usize) -> Times {
+pub fn measure_once(host: &Host, client: &PamClient<'_>, attempts: usize) -> Times {
     host.protect(&AttackProtection::default());
     host.sh(&format!(
         "cd /etc/pam.d
