@@ -20,9 +20,7 @@ use lockdown_dbus_api::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use zbus::{
-    DynamicTuple, DynamicType, MatchRule, MessageStream, Type, connection, fdo,
-    message::Type as MessageType,
-    names::BusName,
+    DynamicTuple, DynamicType, Type, connection, fdo,
     proxy::{CacheProperties, MethodFlags, SignalStream},
 };
 
@@ -401,28 +399,13 @@ impl Client {
     ///
     /// The daemon cannot be reached.
     pub async fn progress(&self) -> Result<impl Stream<Item = (String, Progress)>, Failure> {
-        // Starts it if it does not run: until then its name has no owner.
+        // Starts it if it does not run.
         self.version().await?;
-        let connection = self.proxy.inner().connection();
-        let bus = fdo::DBusProxy::new(connection).await?;
-        let name = BusName::try_from(lockdown_dbus_api::BUS_NAME)?;
-        let owner =
-            within(SILENCE, async { bus.get_name_owner(name).await.map_err(zbus::Error::from) }).await?;
-        let rule = MatchRule::builder()
-            .msg_type(MessageType::Signal)
-            .sender(owner)
-            .interface(lockdown_dbus_api::INTERFACE)
-            .member("LockdownProgress")
-            .build()?;
-        let messages = within(SILENCE, MessageStream::for_match_rule(rule, connection, None)).await?;
-        Ok(messages.filter_map(|message| {
-            future::ready(message.ok().and_then(|message| message.body().deserialize().ok()))
-        }))
+        let signals = within(SILENCE, self.proxy.inner().receive_signal("LockdownProgress")).await?;
+        Ok(signals.filter_map(|signal| future::ready(signal.body().deserialize().ok())))
     }
 
-    /// Every signal that lockdownd sends from now on, also after it was restarted.
-    ///
-    /// Only what lockdownd itself sends: everybody on the bus can send a signal of these names to this connection.
+    /// Every signal of the interface that lockdownd itself sends from now on, also after it was restarted.
     ///
     /// # Errors
     ///
@@ -431,20 +414,6 @@ impl Client {
         // Starts it if it does not run.
         self.version().await?;
         within(SILENCE, self.proxy.inner().receive_all_signals()).await
-    }
-
-    /// Every signal of the interface, from now on.
-    ///
-    /// # Errors
-    ///
-    /// The bus cannot be reached.
-    pub async fn signals(&self) -> Result<MessageStream, Failure> {
-        let rule = MatchRule::builder()
-            .msg_type(MessageType::Signal)
-            .sender(lockdown_dbus_api::BUS_NAME)
-            .interface(lockdown_dbus_api::INTERFACE)
-            .build()?;
-        within(SILENCE, MessageStream::for_match_rule(rule, self.proxy.inner().connection(), None)).await
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Core {
     pub verifying: Mutex<()>,
     /// How long events are kept was configured anew.
     pub keep_changed: Notify,
+    /// Somebody has asked for messages to be sent again: at once, however long the relay was to be left alone.
+    pub retry_asked: Notify,
     /// Where the relay listens.
     pub relay_socket: PathBuf,
     /// Since when the daemon runs.
@@ -99,6 +101,7 @@ impl Core {
             refusals: std::sync::Mutex::default(),
             verifying: Mutex::default(),
             keep_changed: Notify::new(),
+            retry_asked: Notify::new(),
             relay_socket: RELAY_SOCKET.into(),
             started: clock::now(),
             settings,

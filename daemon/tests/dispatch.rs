@@ -365,6 +365,40 @@ async fn a_rule_that_is_taken_out_sends_nothing_more() {
 }
 
 #[tokio::test]
+async fn a_rule_that_is_taken_out_while_it_is_tried_is_not_tried_again() {
+    let stage = Stage::new(&["old"]).await;
+    let relay = stage.listen();
+    stage.record("alice").await;
+    let mut connection = relay.accept().await;
+    let item = connection.item().await;
+    stage.core.configure(settings(&["new"]));
+    stage.record("bob").await;
+    let next = connection.item().await;
+    assert_eq!(next.rule, "new");
+    connection.answer(&next.id, Outcome::Delivered).await;
+    connection.answer(&item.id, Outcome::retry("503")).await;
+    let list = stage.until(|list| list.iter().any(|one| one.state == "dead")).await;
+    let old = list.iter().find(|one| one.rule == "old").unwrap();
+    assert_eq!((old.id.as_str(), old.error.as_str()), (item.id.as_str(), "503"));
+}
+
+#[tokio::test]
+async fn who_asks_for_a_retry_waits_for_no_relay_that_was_to_be_left_alone() {
+    let stage = Stage::new(&["web"]).await;
+    // Nobody listens: after six attempts, that is looked at once a minute.
+    stage.record("alice").await;
+    for _ in 0..6 {
+        stage.core.retry_asked.notify_one();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let relay = stage.listen();
+    let ids = stage.list().await.into_iter().map(|one| one.id).collect();
+    let options = options::RetryNotifications { ids: Some(ids), ..options::RetryNotifications::default() };
+    assert_eq!(stage.manager.retry_notifications(&options).await.unwrap(), 1);
+    relay.accept().await.item().await;
+}
+
+#[tokio::test]
 async fn a_queue_drains_in_the_order_in_which_it_came() {
     let stage = Stage::new(&["web"]).await;
     let record = |change: &mut lockdownd::store::Change<'_>| {

@@ -28,7 +28,7 @@ pub use secret::Secret;
 pub use template::{Placeholder, Template, TemplateError};
 pub use transport::{Format, Smtp, Tls, Transport};
 pub use verdict::{Outcome, Verdict};
-pub use visible::visible;
+pub use visible::{still_visible, visible};
 
 /// Where the relay listens: a stream socket of root's, mode 0600, held open by systemd.
 pub const RELAY_SOCKET: &str = "/run/lockdown/relay.sock";

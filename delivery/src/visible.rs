@@ -5,15 +5,26 @@
 /// all scripts stay. Of more than `max` characters (as shown) the rest is cut, and `…` says so.
 #[must_use]
 pub fn visible(text: &str, max: usize) -> String {
+    // Quotes are no harm in a text for people, where `str::escape_debug` would escape them too.
+    shown(text, &['"', '\''], max)
+}
+
+/// The same for a text that is said to be [`visible`] already, by somebody who need not be believed: backslashes stay as
+/// they are.
+#[must_use]
+pub fn still_visible(text: &str, max: usize) -> String {
+    shown(text, &['"', '\'', '\\'], max)
+}
+
+fn shown(text: &str, kept: &[char], max: usize) -> String {
     let mut shown = String::with_capacity(text.len().min(max));
     let mut length = 0;
-    // Quotes are no harm in a text for people, where `str::escape_debug` would escape them too.
-    for piece in text.split_inclusive(['"', '\'']) {
-        let (plain, quote) = match piece.strip_suffix(['"', '\'']) {
+    for piece in text.split_inclusive(kept) {
+        let (plain, kept) = match piece.strip_suffix(kept) {
             Some(plain) => (plain, &piece[plain.len()..]),
             None => (piece, ""),
         };
-        for character in plain.escape_debug().chain(quote.chars()) {
+        for character in plain.escape_debug().chain(kept.chars()) {
             if length == max {
                 shown.push('…');
                 return shown;
@@ -43,6 +54,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_visible_stays() {
+        for text in ["alice\r\nBcc: x", "\u{1b}[2J \\ \"a\" \u{202e}"] {
+            let once = visible(text, 99);
+            assert_eq!(still_visible(&once, 99), once);
+            assert!(!still_visible(text, 99).contains(['\n', '\u{1b}', '\u{202e}']));
+        }
+    }
+
+    #[test]
     fn what_people_write_stays() {
         for text in ["Müller's \"Büro\"", "Ελένη", "数据", "नमस्ते", "<b>bold</b> & more"]
         {
@@ -62,10 +82,11 @@ mod tests {
         #[test]
         fn no_text_breaks_the_line(text: Vec<char>, max in 0_usize..64) {
             let text = String::from_iter(text);
-            let shown = visible(&text, max);
-            let breaks = |character: char| character.is_control() || "\u{2028}\u{2029}\u{202e}\u{2066}".contains(character);
-            prop_assert!(!shown.chars().any(breaks));
-            prop_assert!(shown.chars().count() <= max + 1);
+            for shown in [visible(&text, max), still_visible(&text, max)] {
+                let breaks = |character: char| character.is_control() || "\u{2028}\u{2029}\u{202e}\u{2066}".contains(character);
+                prop_assert!(!shown.chars().any(breaks));
+                prop_assert!(shown.chars().count() <= max + 1);
+            }
         }
 
         #[test]

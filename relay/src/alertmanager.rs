@@ -10,7 +10,7 @@ use lockdown_delivery::{EventView, Item};
 use ring::digest;
 use serde::Serialize;
 
-use crate::text;
+use crate::{json, text};
 
 /// What an end looks like that has not come: Go's zero time, as Alertmanager sends it.
 const NO_END: &str = "0001-01-01T00:00:00Z";
@@ -61,7 +61,7 @@ pub(crate) fn body(item: &Item) -> Result<Vec<u8>, serde_json::Error> {
     let mut group_labels = common_labels.clone();
     group_labels.retain(|name, _| matches!(*name, "alertname" | "instance" | "user"));
     let resolved = alerts.iter().all(|alert| alert.status == RESOLVED);
-    serde_json::to_vec(&Body {
+    json::to_vec(&Body {
         version: "4",
         group_key: group_key(&group_labels),
         truncated_alerts: item.total.saturating_sub(alerts.len() as u64),

@@ -14,6 +14,7 @@ mod connection;
 mod desktop;
 mod email;
 mod exec;
+mod json;
 pub mod local;
 pub mod log;
 pub mod network;

@@ -226,7 +226,7 @@ fn words(error: &Error) -> String {
     match error.status() {
         Some(code) => format!("{code} {said}"),
         None if is_timeout(error) => format!("no answer within {} s", TIMEOUT.as_secs()),
-        None if error.is_tls() => format!("TLS: {said}"),
+        None if error.is_tls() || is_tls(error) => format!("TLS: {said}"),
         None if said.is_empty() => visible(&error.to_string(), SAID),
         None => said,
     }
@@ -234,6 +234,15 @@ fn words(error: &Error) -> String {
 
 /// A socket's timeout shows as either kind (socket(7), `SO_RCVTIMEO`).
 fn is_timeout(error: &Error) -> bool {
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
-    source.is_some_and(|source| matches!(source.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut))
+    of_socket(error)
+        .is_some_and(|error| matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut))
+}
+
+/// What rustls finds wrong in the midst of reading or writing comes as an error of these.
+fn is_tls(error: &Error) -> bool {
+    of_socket(error).and_then(io::Error::get_ref).is_some_and(|error| error.is::<rustls::Error>())
+}
+
+fn of_socket(error: &Error) -> Option<&io::Error> {
+    std::error::Error::source(error)?.downcast_ref()
 }

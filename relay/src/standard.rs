@@ -3,7 +3,7 @@
 use lockdown_delivery::{EventView, Item};
 use serde::Serialize;
 
-use crate::text;
+use crate::{json, text};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -45,7 +45,7 @@ pub(crate) fn body(item: &Item) -> Result<Vec<u8>, serde_json::Error> {
             Data::Digest { host, rule, message, action, severity, total: item.total, events }
         }
     };
-    serde_json::to_vec(&Body {
+    json::to_vec(&Body {
         kind: format!("lockdown.{}", item.action),
         timestamp: text::time(item.events.last().map_or(0, |event| event.time)),
         data,
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn a_strangers_text_arrives_as_it_is_and_is_only_text() {
         let bytes = body(&hostile(wall(), HOSTILE)).unwrap();
-        assert!(!bytes.iter().any(u8::is_ascii_control));
+        assert!(bytes.iter().all(|byte| (b' '..=b'~').contains(byte)) && !bytes.contains(&b'<'));
         let body: Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(body["data"]["reason"], HOSTILE);
         assert_eq!(body["data"].as_object().unwrap().len(), 16);

@@ -112,8 +112,7 @@ on_each_release!(
     fn an_administrator_authenticates_on_the_terminal(host: &Host) {
         let carol = host.ssh_session("carol");
         carol.send("lockdownctl lock alice --reason 'seen in two places'; echo ended=$?");
-        carol.wait_for("assword:");
-        carol.send(&password_of("carol"));
+        host.answer_polkit(&carol, &password_of("carol"));
         carol.wait_for("ended=0");
         assert!(is_locked(host, "alice"));
         let event = &host.ask_lockdown(&["events", "--user", "alice", "--action", "lock"])[0];
@@ -123,8 +122,7 @@ on_each_release!(
         );
 
         carol.send("lockdownctl unlock alice; echo again=$?");
-        carol.wait_for("assword:");
-        carol.send("wrong");
+        host.answer_polkit(&carol, "wrong");
         carol.wait_for("again=4");
         assert!(is_locked(host, "alice"));
         // The agent has given the terminal back as it was.

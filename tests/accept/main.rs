@@ -24,6 +24,8 @@ mod idle;
 mod journal;
 mod lockdown;
 mod lockdown_trouble;
+mod metrics;
+mod notifications;
 mod nss;
 mod package;
 mod pam_wiring;

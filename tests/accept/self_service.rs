@@ -13,18 +13,17 @@ const URL: &str = "https://help.example/locked";
 const PHONE: &str = "+1 555 0100";
 
 /// Types the call on a terminal of hers, and who she is when polkit asks.
-fn call(session: &Session, password: &str) {
+fn call(host: &Host, session: &Session, password: &str) {
     // Written so that the echo of what is typed is not taken for the answer.
     session.send("lockdownctl lockdown --self --reason 'my laptop was stolen' --yes; echo 'ended'=$?");
-    session.wait_for("assword:");
-    session.send(password);
+    host.answer_polkit(session, password);
 }
 
 on_each_release!(
     fn without_a_text_to_leave_the_user_with_it_is_refused(host: &Host) {
         let before = host.sign_in_state("alice");
         let session = host.ssh("alice").key(KEY).open();
-        call(&session, &password_of("alice"));
+        call(host, &session, &password_of("alice"));
         session.wait_for("self_service");
         session.wait_for(&format!("ended={REFUSED}"));
         assert_eq!(host.sign_in_state("alice"), before);
@@ -49,11 +48,11 @@ on_each_release!(
             .run("lockdownctl lockdown --self --reason stolen --yes")
             .code(NOT_AUTHORIZED);
         let session = host.ssh("alice").key(KEY).open();
-        call(&session, "wrong");
+        call(host, &session, "wrong");
         session.wait_for(&format!("ended={NOT_AUTHORIZED}"));
         assert_eq!(host.ask_lockdown(&["status", "alice"])["locked"], false);
 
-        call(&session, &password_of("alice"));
+        call(host, &session, &password_of("alice"));
         for terminal in [&session, &other] {
             let text = terminal.wait_ended(SOON).text;
             for part in [MESSAGE, URL, PHONE] {

@@ -158,7 +158,7 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
 
 async fn follow(client: &Client, mut filter: EventFilter, context: &mut Context) -> Result<(), Failure> {
     // Before the first look, so that what happens meanwhile wakes us up.
-    let mut signals = client.signals().await?;
+    let mut signals = client.announcements().await?;
     let mut events = client.events(&filter).await?;
     // Where to go on when nothing matches yet: after what there is at all.
     if events.is_empty() && filter.since.is_none() {

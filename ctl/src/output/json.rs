@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use zbus::{
-    OwnedVariant, Type, Variant,
+    Type, Variant,
     wire::{LE, serialized::Context, to_bytes},
 };
 
@@ -18,7 +18,7 @@ use crate::exit::Failure;
 /// `view` is no dictionary.
 pub fn object<T: Serialize + Type>(view: &T) -> Result<Value, Failure> {
     let encoded = to_bytes(Context::new(LE, 0), view).map_err(unshown)?;
-    let (dictionary, _): (HashMap<String, OwnedVariant>, _) = encoded.deserialize().map_err(unshown)?;
+    let (dictionary, _): (HashMap<String, Variant<'_>>, _) = encoded.deserialize().map_err(unshown)?;
     Ok(dictionary.iter().map(|(key, variant)| (key.clone(), value(variant))).collect::<Map<_, _>>().into())
 }
 

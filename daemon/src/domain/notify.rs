@@ -120,14 +120,14 @@ pub enum Next {
     GivenUp,
 }
 
-/// The same for one that has been tried so often and is given up at that time; `wish` is what the receiver wants, in seconds.
+/// The same for one that has been tried so often and is given up at that time; `wish` is how long the receiver wants to be left
+/// alone at least, in seconds.
 #[must_use]
 pub fn next(now: Time, attempts: u32, give_up_at: Time, wish: Option<u64>, random: f64) -> Next {
-    let pause = match wish {
-        Some(seconds) => Time::try_from(seconds).unwrap_or(Time::MAX).clamp(1, PATIENCE),
-        None => Time::try_from(pause(attempts, random).as_secs()).unwrap_or(Time::MAX).max(1),
-    };
-    let at = now.saturating_add(pause);
+    let seconds = |seconds: u64| Time::try_from(seconds).unwrap_or(Time::MAX);
+    // A wish makes a pause no shorter: with Retry-After: 0, a receiver would keep a full queue going round and round.
+    let wish = seconds(wish.unwrap_or_default()).min(PATIENCE);
+    let at = now.saturating_add(seconds(pause(attempts, random).as_secs()).max(wish));
     if at > give_up_at { Next::GivenUp } else { Next::At(at) }
 }
 
@@ -226,7 +226,8 @@ mod tests {
         assert_eq!((pause(2, 0.0).as_secs(), pause(2, 1.0).as_secs()), (24, 36));
         assert_eq!(next(1000, 1, 2000, None, 0.5), Next::At(1005));
         assert_eq!(next(1000, 1, 2000, Some(77), 0.5), Next::At(1077));
-        assert_eq!(next(1000, 1, 2000, Some(0), 0.5), Next::At(1001));
+        assert_eq!(next(1000, 1, 2000, Some(0), 0.5), Next::At(1005));
+        assert_eq!(next(1000, 2, 2000, Some(7), 0.5), Next::At(1030));
         assert_eq!(next(1000, 1, 2000, Some(u64::MAX), 0.5), Next::GivenUp);
         assert_eq!(next(1000, 9, 2000, None, 0.5), Next::GivenUp);
     }

@@ -177,6 +177,7 @@ fn properties(transport: &Transport) -> &'static [&'static str] {
             "DeviceAllow=char-tty w",
             "DeviceAllow=char-ttyS w",
             "DeviceAllow=char-ttyAMA w",
+            "DeviceAllow=char-ttyUSB w",
             "DeviceAllow=char-hvc w",
         ],
     }

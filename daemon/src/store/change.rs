@@ -8,7 +8,7 @@ use lockdown_enforcement::{DenyDirectory, escape::escape, publish_all};
 
 use super::{
     StoreError,
-    events::{self, Recorded, chain::Head},
+    events::{self, EventId, Recorded, chain::Head},
     outbox,
     records::record_of,
 };
@@ -71,6 +71,12 @@ impl<'c> Change<'c> {
         self.events.push(recorded);
         // Once a minute at most, so the event about it does not lead to the next.
         if have_dropped { outbox::report_drops(self, time) } else { Ok(()) }
+    }
+
+    /// Number of the event that was recorded last in this change.
+    #[must_use]
+    pub fn last_event(&self) -> Option<EventId> {
+        self.events.last().map(|recorded| recorded.id)
     }
 
     /// Where the deny records lie, for comparing them with the store inside the transaction.

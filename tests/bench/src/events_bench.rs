@@ -1,17 +1,21 @@
 //! What the audit trail costs when it is long: listings, a verification, and an event beside the lock that it is about.
 //!
 //! ```text
-//! events-bench [--rows NUMBER] [--check]
+//! events-bench [--rows NUMBER] [--host] [--check]
 //! ```
 //!
-//! Makes a store with so many events (10 million if nothing else is said, about 5 GB) in the current directory, and removes it.
-//! Neither root nor a booted host is needed. `--check` makes it an exit code of 1 if a limit is passed.
+//! Makes a store with so many events (10 million if nothing else is said, about 2.2 GB) in the current directory, and removes it.
+//! Neither root nor a booted host is needed, except with `--host`: that boots a Debian host, with the package that
+//! `LOCKDOWN_DEB` names, gives it this trail, and asks its daemon. `--check` makes it an exit code of 1 if a limit is passed.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a benchmark that cannot run says why and ends")]
 
+mod long_trail;
+
 use std::{
     process::ExitCode,
-    time::{Duration, Instant},
+    sync::LazyLock,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use lockdown_dbus_api::options::EventFilter;
@@ -28,8 +32,9 @@ use lockdownd::{
     },
 };
 
-/// Unix seconds of the last event: 2026-11-21 12:30 UTC.
-const NOW: i64 = 1_795_264_200;
+/// Unix seconds of the last event.
+static NOW: LazyLock<i64> =
+    LazyLock::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64);
 const DAY: i64 = 24 * 3600;
 /// The trail is that long.
 const YEAR: i64 = 365 * DAY;
@@ -40,25 +45,24 @@ const LOCKS: usize = 400;
 
 /// A listing may take so long.
 const LIMIT: Duration = Duration::from_millis(50);
-/// An event may make a lock so much slower.
-const MOST: f64 = 1.10;
-
 struct Arguments {
     rows: i64,
+    host: bool,
     check: bool,
 }
 
 fn arguments() -> Arguments {
-    let mut arguments = Arguments { rows: 10_000_000, check: false };
+    let mut arguments = Arguments { rows: 10_000_000, host: false, check: false };
     let mut given = std::env::args().skip(1);
     while let Some(argument) = given.next() {
         match argument.as_str() {
+            "--host" => arguments.host = true,
             "--check" => arguments.check = true,
             "--rows" => match given.next().and_then(|number| number.parse().ok()) {
                 Some(rows @ 1..) => arguments.rows = rows,
                 _ => panic!("--rows needs a number"),
             },
-            other => panic!("unknown argument {other:?}; known are --rows and --check"),
+            other => panic!("unknown argument {other:?}; known are --rows, --host and --check"),
         }
     }
     arguments
@@ -74,14 +78,19 @@ fn main() -> ExitCode {
     let path = root.path().join("lockdown.db");
     let store = Store::open(&path, directory).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let missed = runtime.block_on(async {
+    let (mut missed, event) = runtime.block_on(async {
         let start = Instant::now();
         fill(&store, arguments.rows).await;
         let each = start.elapsed().as_secs_f64() * 1e6 / arguments.rows as f64;
         let size = path.metadata().unwrap().len() >> 20;
         println!("{} events written, {each:.1} µs each, {size} MiB", arguments.rows);
-        listings(&store).await + verification(&store).await + locks_with_and_without(&store).await
+        let missed = listings(&store).await + verification(&store).await;
+        (missed, event_beside_lock(&store).await)
     });
+    drop(store);
+    if arguments.host {
+        missed += long_trail::on_a_host(&path, event);
+    }
     if arguments.check && missed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
@@ -89,7 +98,7 @@ async fn fill(store: &Store, rows: i64) {
     for first in (0..rows).step_by(AT_ONCE as usize) {
         let written = store.write(move |change| {
             for number in first..rows.min(first + AT_ONCE) {
-                change.record(event(number, NOW - YEAR + number * YEAR / rows))?;
+                change.record(event(number, *NOW - YEAR + number * YEAR / rows))?;
             }
             Ok::<_, StoreError>(())
         });
@@ -137,11 +146,11 @@ fn caller(name: &str) -> lockdownd::domain::event::Fields {
 async fn listings(store: &Store) -> usize {
     let text = |text: &str| Some(text.to_owned());
     let none = EventFilter::default;
-    let day = Some(NOW - DAY);
+    let day = Some(*NOW - DAY);
     let middle = store
         .read(|connection| {
             let filter =
-                EventFilter { until: Some(NOW - YEAR / 2), limit: Some(1), ..EventFilter::default() };
+                EventFilter { until: Some(*NOW - YEAR / 2), limit: Some(1), ..EventFilter::default() };
             events::list(connection, &filter).map_err(StoreError::from)
         })
         .await
@@ -201,24 +210,25 @@ async fn verification(store: &Store) -> usize {
     findings.problems.len()
 }
 
-/// The same lock, updated: in the store, in its deny record, durable, and with its event or without.
-async fn locks_with_and_without(store: &Store) -> usize {
+/// What an event adds to the same lock, updated: in the store and in its deny record, durable. That is the least that a lock
+/// can be: nobody has asked for it, been looked up or been checked.
+async fn event_beside_lock(store: &Store) -> Duration {
     let mut times = [Vec::new(), Vec::new()];
     for _ in 0..LOCKS {
         for (with_event, times) in [false, true].into_iter().zip(&mut times) {
             let start = Instant::now();
             let locked = store.write(move |change| {
-                let account = accounts::ensure(change, "alice", 1000, NOW)?;
+                let account = accounts::ensure(change, "alice", 1000, *NOW)?;
                 let terms = NewLock {
                     owner: Owner::Operator,
                     reason: "seen in two places at once".into(),
                     message: String::new(),
                     created_by: "carol".into(),
-                    expires_at: Some(NOW + DAY),
+                    expires_at: Some(*NOW + DAY),
                 };
-                let lock = locks::put(change, account, 1000, &terms, NOW)?;
+                let lock = locks::put(change, account, 1000, &terms, *NOW)?;
                 if with_event {
-                    let mut event = Event::new(NOW, Action::Lock, "alice");
+                    let mut event = Event::new(*NOW, Action::Lock, "alice");
                     event.target = format!("lock:{}", lock.id);
                     event.owner = "operator".into();
                     event.reason = terms.reason;
@@ -233,10 +243,11 @@ async fn locks_with_and_without(store: &Store) -> usize {
     }
     let [without, with] = times.each_mut().map(|times| median(times));
     let ratio = with.as_secs_f64() / without.as_secs_f64();
-    let missed = ratio > MOST;
-    let note = if missed { "over the limit" } else { "" };
-    println!("{:<44} {without:.2?} without, {with:.2?} with: {ratio:.2}  {note}", "a lock and its event");
-    usize::from(missed)
+    println!(
+        "{:<44} {without:.2?} without, {with:.2?} with: {ratio:.2}",
+        "a lock in the store, and its event"
+    );
+    with.saturating_sub(without)
 }
 
 fn median(times: &mut [Duration]) -> Duration {

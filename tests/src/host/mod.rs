@@ -9,6 +9,7 @@ pub mod console;
 pub mod image;
 pub mod layer;
 pub mod lockdown;
+pub mod polkit;
 pub mod processes;
 pub mod release;
 pub(crate) mod requirements;

@@ -26,6 +26,7 @@ impl Release {
     pub fn packages(self) -> Vec<&'static str> {
         let mut packages = vec![
             "at",
+            "ca-certificates",
             "cracklib-runtime",
             "cron",
             "dbus",
@@ -40,6 +41,7 @@ impl Release {
             "openssh-client",
             "openssh-server",
             "openssh-sftp-server",
+            "openssl",
             "pamtester",
             "passwd",
             "perl",
@@ -47,6 +49,7 @@ impl Release {
             "podman",
             "polkitd",
             "procps",
+            "python3-aiosmtpd",
             "python3-dbusmock",
             "screen",
             "sqlite3",

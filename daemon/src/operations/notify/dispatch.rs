@@ -44,7 +44,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Dispatches for as long as the daemon runs.
 pub async fn dispatch_forever(core: Arc<Core>, mut alarm: Alarm) {
-    let mut dispatcher = Dispatcher::new(core);
+    let mut dispatcher = Dispatcher::new(Arc::clone(&core));
     let mut changes = dispatcher.core.store.changes();
     dispatcher.recover().await;
     loop {
@@ -70,6 +70,7 @@ pub async fn dispatch_forever(core: Arc<Core>, mut alarm: Alarm) {
                     return;
                 }
             }
+            () = core.retry_asked.notified() => dispatcher.pause = None,
             Some(report) = dispatcher.reports.recv() => dispatcher.take(report),
             () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => dispatcher.lose_patience(),
         }

@@ -34,5 +34,7 @@ pub async fn retry(core: &Core, caller: &Caller, options: options::RetryNotifica
             Ok(count)
         })
         .await;
-    Ok(retried?)
+    let count = retried?;
+    core.retry_asked.notify_one();
+    Ok(count)
 }

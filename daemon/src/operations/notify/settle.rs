@@ -1,8 +1,8 @@
 //! What became of messages, into the store.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use lockdown_delivery::{Outcome, visible};
+use lockdown_delivery::{Outcome, still_visible};
 
 use crate::{
     core::Core,
@@ -39,50 +39,70 @@ pub struct Settled {
 /// [`StoreError`]; nothing was noted.
 pub async fn settle(
     core: &Core,
-    rules: &std::sync::Arc<Rules>,
+    rules: &Arc<Rules>,
     settled: Vec<Settled>,
     now: Time,
 ) -> Result<(), StoreError> {
-    let rules = std::sync::Arc::clone(rules);
-    core.store
+    let rules = Arc::clone(rules);
+    let counted: Result<Vec<_>, StoreError> = core
+        .store
         .write(move |change| {
             let mut failures = Failures::default();
-            for Settled { number, rule, action, outcome, random } in settled {
-                let error = outcome.error().map(|error| visible(error, MAX_ERROR)).unwrap_or_default();
-                let counted = match outcome {
-                    Outcome::Delivered => {
-                        outbox::delivered(change, number)?;
-                        "delivered"
-                    }
-                    Outcome::Retry { after, .. } => {
-                        match outbox::failed(change, number, &error, after, random, now)? {
-                            Next::At(_) => "retried",
-                            Next::GivenUp => {
-                                failures.add(&rule, &action, &error);
-                                "failed"
-                            }
-                        }
-                    }
-                    Outcome::Refused { .. } => {
-                        outbox::refused(change, number, &error)?;
-                        failures.add(&rule, &action, &error);
-                        "failed"
-                    }
-                    Outcome::Gone { .. } => {
-                        outbox::refused(change, number, &error)?;
-                        outbox::refuse_all(change, &rule, &error)?;
-                        if !rules.is_off(&rule) {
-                            rules.switch_off(&rule);
-                            failures.gone(&rule, &error);
-                        }
-                        "failed"
-                    }
-                };
-                metrics::count_delivery(counted);
-            }
-            failures.record(change, now)
+            let noted = settled.into_iter().map(|settled| note(change, &rules, settled, now, &mut failures));
+            let counted = noted.collect::<Result<_, _>>()?;
+            let gone: Vec<_> = failures.gone.keys().cloned().collect();
+            failures.record(change, now)?;
+            // Last: the event of it is not to be lost with the transaction.
+            gone.iter().for_each(|rule| rules.switch_off(rule));
+            Ok(counted)
         })
-        .await
+        .await;
+    counted?.into_iter().for_each(metrics::count_delivery);
+    Ok(())
+}
+
+/// Notes one; as what the metrics count it.
+fn note(
+    change: &mut Change<'_>,
+    rules: &Rules,
+    settled: Settled,
+    now: Time,
+    failures: &mut Failures,
+) -> Result<&'static str, StoreError> {
+    let Settled { number, rule, action, outcome, random } = settled;
+    let error = outcome.error().map(|error| still_visible(error, MAX_ERROR)).unwrap_or_default();
+    Ok(match outcome {
+        Outcome::Delivered => {
+            outbox::delivered(change, number)?;
+            "delivered"
+        }
+        // It was on its way when the rule was taken out, and there is nobody to try it for any more.
+        Outcome::Retry { .. } if rules.named(&rule).is_none() => {
+            outbox::refused(change, number, &error)?;
+            failures.add(&rule, &action, &error);
+            "failed"
+        }
+        Outcome::Retry { after, .. } => match outbox::failed(change, number, &error, after, random, now)? {
+            Next::At(_) => "retried",
+            Next::GivenUp => {
+                failures.add(&rule, &action, &error);
+                "failed"
+            }
+        },
+        Outcome::Refused { .. } => {
+            outbox::refused(change, number, &error)?;
+            failures.add(&rule, &action, &error);
+            "failed"
+        }
+        Outcome::Gone { .. } => {
+            outbox::refused(change, number, &error)?;
+            outbox::refuse_all(change, &rule, &error)?;
+            if !rules.is_off(&rule) {
+                failures.gone(&rule, &error);
+            }
+            "failed"
+        }
+    })
 }
 
 /// Gives up what has waited for a day, for this reason if no attempt has left another.

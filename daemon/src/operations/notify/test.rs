@@ -4,10 +4,9 @@ use futures_util::{StreamExt, stream};
 use lockdown_config::Rule;
 use lockdown_dbus_api::{
     Error,
-    options::EventFilter,
     views::{self, NotificationTest},
 };
-use lockdown_delivery::{Outcome, visible};
+use lockdown_delivery::{Outcome, still_visible};
 use lockdown_enforcement::escape::escape;
 
 use super::item;
@@ -50,7 +49,7 @@ pub async fn test(core: &Core, caller: &Caller, name: &str) -> Result<Vec<Notifi
                 rule: rule.name,
                 transport: rule.transport.name().to_owned(),
                 success: outcome == Outcome::Delivered,
-                error: outcome.error().map(|error| visible(error, 400)),
+                error: outcome.error().map(|error| still_visible(error, 400)),
             }
         }
     });
@@ -65,13 +64,15 @@ async fn record(core: &Core, caller: &Caller, name: &str) -> Result<views::Event
         event.target = format!("rule:{name}");
     }
     "This is a test. Nothing has happened.".clone_into(&mut event.reason);
-    let recorded: Result<(), StoreError> = core.store.write(move |change| change.record(event)).await;
-    recorded?;
-    let action = Some(Action::NotificationTest.name().to_owned());
-    let newest = EventFilter { action, limit: Some(1), ..EventFilter::default() };
-    let events =
-        core.store.read(move |connection| Ok::<_, StoreError>(events::list(connection, &newest)?)).await?;
-    events.into_iter().next().ok_or_else(|| Error::Failed("the event of the test cannot be found".to_owned()))
+    let recorded: Result<Option<views::Event>, StoreError> = core
+        .store
+        .write(move |change| {
+            change.record(event)?;
+            let id = change.last_event();
+            Ok(events::numbered(change.connection(), id.as_slice())?.pop())
+        })
+        .await;
+    recorded?.ok_or_else(|| Error::Failed("the event of the test cannot be found".to_owned()))
 }
 
 async fn attempt(core: &Core, rule: &Rule, event: views::Event) -> Result<Outcome, Outcome> {

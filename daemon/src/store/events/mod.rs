@@ -16,7 +16,7 @@ use rusqlite::{
 use self::chain::{Hash, Head};
 use crate::domain::event::{Event, Outcome};
 
-pub use query::{list, one};
+pub use query::{list, numbered};
 
 /// Number of an event. Grows, without gaps.
 pub type EventId = i64;

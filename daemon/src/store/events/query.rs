@@ -203,15 +203,14 @@ fn count(connection: &Connection, index: &Index, since: Time, until: Time, most:
     Ok(rows)
 }
 
-/// The event with this number; `None` if it has left the trail.
+/// The events with these numbers, in this order. Those that have left the trail are missing.
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn one(connection: &Connection, id: EventId) -> Result<Option<views::Event>> {
-    connection
-        .prepare_cached(&format!("SELECT {} FROM events WHERE id = ?1", *chain::NAMES))?
-        .query_row([id], event)
-        .optional()
+pub fn numbered(connection: &Connection, ids: &[EventId]) -> Result<Vec<views::Event>> {
+    let mut select =
+        connection.prepare_cached(&format!("SELECT {} FROM events WHERE id = ?1", *chain::NAMES))?;
+    ids.iter().filter_map(|id| select.query_row([id], event).optional().transpose()).collect()
 }
 
 fn event(row: &Row<'_>) -> Result<views::Event> {

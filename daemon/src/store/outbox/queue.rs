@@ -96,8 +96,7 @@ pub fn events_of(connection: &Connection, message: MessageId) -> Result<Vec<view
         .prepare_cached("SELECT event_id FROM outbox_events WHERE message = ?1 ORDER BY event_id")?
         .query_map([message], |row| row.get(0))?
         .collect::<Result<_>>()?;
-    let found = ids.into_iter().map(|id| events::one(connection, id));
-    Ok(found.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    events::numbered(connection, &ids)
 }
 
 /// Removes a message that has arrived.
