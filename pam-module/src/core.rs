@@ -52,7 +52,8 @@
 //! | the line has `authenticator=password`, which would find it unavailable | the same, with or without settings | not counted | refused |
 //! | others from that source do not come to an end in ten seconds | refused | | |
 //! | root without `even-deny-root`, a trusted source | no opinion | recorded, and does not count | `PAM_SUCCESS` |
-//! | no such account, an ignored service | no opinion | `PAM_AUTH_ERR` | `PAM_SUCCESS` |
+//! | no such account | no opinion, after the turn that an account would have had | recorded for nobody, and does not count | `PAM_SUCCESS` |
+//! | an ignored service | no opinion | `PAM_AUTH_ERR` | `PAM_SUCCESS` |
 //! | NSS fails, the tally cannot be opened or written | no opinion, loudly: nobody is locked out by a full disk | loudly | `PAM_SUCCESS`, loudly |
 //! | the process is not root's | no opinion | `PAM_AUTH_ERR` | `PAM_SUCCESS` |
 //! | the module panics | no opinion | `PAM_AUTH_ERR` | `PAM_SUCCESS` |
@@ -78,7 +79,7 @@ use std::io;
 
 use lockdown_enforcement::{
     AttackProtection, AttackProtectionError, Denial, DenialKind, DenialReport, Failure, Phase, ReadError,
-    Record, Reply, Request, SessionReport, Source, Table, Verdict, decide, escape, ssh,
+    Record, Reply, Request, SessionReport, Source, Table, Verdict, decide, escape, ssh, tally::NOBODYS_UID,
 };
 
 use crate::arguments::{Arguments, AuthFunction, OnError};
@@ -142,6 +143,17 @@ pub enum Asked {
     Failed,
 }
 
+impl Asked {
+    /// The error is what to answer if it is not there.
+    fn or_answer(self) -> Result<(), Code> {
+        match self {
+            Self::Given => Ok(()),
+            Self::Later => Err(Code::Incomplete),
+            Self::Failed => Err(Code::ConversationError),
+        }
+    }
+}
+
 /// An account by NSS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -149,6 +161,11 @@ pub struct Account {
     pub uid: u32,
     /// Its primary group.
     pub gid: u32,
+}
+
+impl Account {
+    /// Stands for a name that is no account.
+    const NOBODY: Self = Self { uid: NOBODYS_UID, gid: NOBODYS_UID };
 }
 
 /// Who this process is.
@@ -234,8 +251,8 @@ pub trait Host {
     ) -> io::Result<Failure>;
     /// Ends the count of a source, or of all; how many counted.
     fn clear_failures(&self, uid: u32, source: Option<&Source>) -> io::Result<usize>;
-    /// Waits until no other attempt on the account from this source is being judged.
-    fn take_turn(&self, uid: u32, source: &Source) -> io::Result<Turn>;
+    /// Waits until no other attempt in this tally is being judged that has the same name and source.
+    fn take_turn(&self, uid: u32, name: &CStr, source: &Source) -> io::Result<Turn>;
     /// Keeps this of the attempt until [`end_attempt`](Self::end_attempt), or until the transaction ends.
     fn hold(&self, held: Held);
     /// What was kept.
@@ -356,6 +373,15 @@ fn complain_of_function(host: &dyn Host, arguments: &Arguments) {
 }
 
 /// A report that gets lost changes nothing.
+/// Asks for a password. Who fails after that waits as long as pam_unix(8) has them wait, also where no module that judges does.
+fn ask_password(host: &dyn Host) -> Result<(), Code> {
+    let asked = host.ask_password();
+    if asked != Asked::Later {
+        host.delay_failure();
+    }
+    asked.or_answer()
+}
+
 fn tell(host: &dyn Host, request: &Request) {
     let _ = host.report(request);
 }

@@ -158,9 +158,10 @@ impl Host for Script {
     fn clear_failures(&self, _: u32, _: Option<&Source>) -> io::Result<usize> {
         next!(self, "clear_failures", Clear(answer) => Ok(answer))
     }
-    fn take_turn(&self, _: u32, source: &Source) -> io::Result<Turn> {
+    fn take_turn(&self, uid: u32, name: &CStr, source: &Source) -> io::Result<Turn> {
         next!(self, "take_turn", TakeTurn(expected, answer) => {
             assert_eq!(source.text(), expected);
+            assert_eq!(name.is_empty(), uid != NOBODYS_UID, "{name:?}");
             answer
         })
     }

@@ -92,13 +92,30 @@ fn an_attempt_that_never_gets_its_turn_is_refused() {
 }
 
 #[test]
-fn strangers_root_and_trusted_sources_have_the_dialogue_and_no_turn() {
-    assert_eq!(run(AuthFunction::PreAuth, begun(c"stranger", None)), Code::Ignore);
+fn root_and_trusted_sources_have_the_dialogue_and_no_turn() {
     assert_eq!(run(AuthFunction::PreAuth, begun(c"root", Some(ROOT))), Code::Ignore);
     let mut trusted = begun(c"alice", Some(ALICE));
     let trusted_sources = vec!["192.0.2.0/24".parse().unwrap()];
     trusted[1] = Settings(Ok(Some(AttackProtection { trusted_sources, ..AttackProtection::default() })));
     assert_eq!(run(AuthFunction::PreAuth, trusted), Code::Ignore);
+}
+
+#[test]
+fn a_name_that_is_no_account_takes_the_same_way_and_is_never_refused() {
+    for (turn, ends) in
+        [(Ok(Turn::Taken(Table::default())), vec![Now, Hold(Held::InTurn(0))]), (Ok(Turn::Busy), vec![])]
+    {
+        let script = begun(c"stranger", None).into_iter().chain([TakeTurn("192.0.2.1", turn)]).chain(ends);
+        assert_eq!(run(AuthFunction::PreAuth, script), Code::Ignore);
+    }
+    let mut start =
+        vec![IsHeld(Some(Held::InTurn(0))), enabled(), User(Some(c"stranger")), About("sshd"), Nss(Ok(None))];
+    let not_counted = Failure { standing: Standing::NotCounted, ..failure(1, None) };
+    let report = |request: &Request| matches!(request, Request::Attempt(report) if report.uid == NOBODYS_UID);
+    start.extend([Now, Add(false, Ok(not_counted)), Ids(0, 0), Report(report), EndAttempt]);
+    assert_eq!(run(AuthFunction::AuthFail, start), Code::AuthError);
+    let start = [IsHeld(None), enabled(), User(Some(c"stranger")), About("sshd"), Nss(Ok(None)), EndAttempt];
+    assert_eq!(run(AuthFunction::AuthSucc, start), Code::Success);
 }
 
 #[test]
