@@ -58,6 +58,9 @@
 //! | the process is not root's | no opinion | `PAM_AUTH_ERR` | `PAM_SUCCESS` |
 //! | the module panics | no opinion | `PAM_AUTH_ERR` | `PAM_SUCCESS` |
 //!
+//! Whatever `authfail` is reached by is answered at a multiple of `answer_after=` after the password was there: modules that judge
+//! take their time for an account, and less or more for a name that is none.
+//!
 //! In account a remote login is denied while such a lock is in force for its source, and told until when: it got there by
 //! another way than a password that was judged. Local ones are not looked at, so that jobs of cron go on.
 //!
@@ -76,6 +79,7 @@
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_int};
 use std::io;
+use std::time::Duration;
 
 use lockdown_enforcement::{
     AttackProtection, AttackProtectionError, Denial, DenialKind, DenialReport, Failure, Phase, ReadError,
@@ -253,6 +257,12 @@ pub trait Host {
     fn clear_failures(&self, uid: u32, source: Option<&Source>) -> io::Result<usize>;
     /// Waits until no other attempt in this tally is being judged that has the same name and source.
     fn take_turn(&self, uid: u32, name: &CStr, source: &Source) -> io::Result<Turn>;
+    /// Keeps that an attempt begins, until [`end_attempt`](Self::end_attempt).
+    fn begin_attempt(&self);
+    /// How long ago that was.
+    fn since_begin(&self) -> Option<Duration>;
+    /// Waits.
+    fn wait(&self, time: Duration);
     /// Keeps this of the attempt until [`end_attempt`](Self::end_attempt), or until the transaction ends.
     fn hold(&self, held: Held);
     /// What was kept.
@@ -314,7 +324,7 @@ pub fn authenticate(host: &dyn Host, arguments: &Arguments, flags: c_int) -> Cod
         Some(AuthFunction::Guard(kind)) => authenticator::check(host, arguments, kind),
         Some(AuthFunction::PreAuth) => attempts::before(host, arguments, false),
         Some(AuthFunction::PreAuthOfPassword) => attempts::before(host, arguments, true),
-        Some(AuthFunction::AuthFail) => attempts::failed(host),
+        Some(AuthFunction::AuthFail) => attempts::failed(host, arguments.answer_after),
         Some(AuthFunction::AuthSucc) => attempts::succeeded(host, arguments.quiet || flags & SILENT != 0),
         None => Code::Ignore,
     }

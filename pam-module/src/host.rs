@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lockdown_enforcement::{
     AttackProtection, AttackProtectionError, DenyDirectory, Failure, ReadError, Record, Reply, Request,
@@ -14,7 +15,7 @@ use lockdown_enforcement::{
 use crate::arguments::Arguments;
 use crate::core::{Account, Asked, Circumstances, Held, Host, Priority, Process, Turn};
 use crate::pam::{Item, Transaction};
-use crate::turn::{self, Attempt, Known};
+use crate::turn::{self, Attempt, Known, State};
 use crate::{login_socket, nss};
 
 /// What pam_unix(8) asks for.
@@ -55,18 +56,18 @@ impl<'a> PamHost<'a> {
 
     /// What `preauth` has found out about the attempt under way.
     fn known(&self) -> Option<Known> {
-        let known = self.transaction.kept(|attempt| match attempt {
-            Attempt::InTurn { known, .. } => Some(known.clone()),
-            Attempt::Refused { .. } => None,
+        let known = self.transaction.kept(|attempt| match &attempt.state {
+            State::InTurn { known, .. } => Some(known.clone()),
+            State::Begun | State::Refused { .. } => None,
         });
         known.flatten()
     }
 
     /// The tally in which the attempt has its turn, with the uid whose it is; the attempt has it no more.
     fn turn_held(&self) -> Option<(u32, TallyFile)> {
-        let tally = self.transaction.kept(|attempt| match attempt {
-            Attempt::InTurn { tally, .. } => tally.take(),
-            Attempt::Refused { .. } => None,
+        let tally = self.transaction.kept(|attempt| match &attempt.state {
+            State::InTurn { tally, .. } => tally.take(),
+            State::Begun | State::Refused { .. } => None,
         });
         tally.flatten()
     }
@@ -187,25 +188,39 @@ impl Host for PamHost<'_> {
     fn hold(&self, held: Held) {
         // A turn that is held already stays.
         let tally = self.turn.take().or_else(|| self.turn_held());
-        match (held, tally, self.account.take()) {
-            (Held::Refused, tally, _) => {
-                self.transaction.keep(Attempt::Refused { _tally: tally.map(|(_, tally)| tally) });
-            }
+        let state = match (held, tally, self.account.take()) {
+            (Held::Refused, tally, _) => State::Refused { _tally: tally.map(|(_, tally)| tally) },
             (Held::InTurn(counted), Some(tally), Some((user, account))) => {
                 // Without any, the defaults hold.
                 let settings = self.settings.take().unwrap_or_default();
                 let known = Known { user, account, settings };
-                self.transaction.keep(Attempt::InTurn { tally: Cell::new(Some(tally)), counted, known });
+                State::InTurn { tally: Cell::new(Some(tally)), counted, known }
             }
-            (Held::InTurn(_), ..) => {}
-        }
+            (Held::InTurn(_), ..) => return,
+        };
+        let began = self.transaction.kept(|attempt| attempt.began).unwrap_or_else(Instant::now);
+        self.transaction.keep(Attempt { began, state });
     }
 
     fn held(&self) -> Option<Held> {
-        self.transaction.kept(|attempt| match attempt {
-            Attempt::InTurn { counted, .. } => Held::InTurn(*counted),
-            Attempt::Refused { .. } => Held::Refused,
-        })
+        let held = self.transaction.kept(|attempt| match &attempt.state {
+            State::Begun => None,
+            State::InTurn { counted, .. } => Some(Held::InTurn(*counted)),
+            State::Refused { .. } => Some(Held::Refused),
+        });
+        held.flatten()
+    }
+
+    fn begin_attempt(&self) {
+        self.transaction.keep(Attempt { began: Instant::now(), state: State::Begun });
+    }
+
+    fn since_begin(&self) -> Option<Duration> {
+        self.transaction.kept(|attempt| attempt.began.elapsed())
+    }
+
+    fn wait(&self, time: Duration) {
+        sleep(time);
     }
 
     fn end_attempt(&self) {

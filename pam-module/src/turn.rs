@@ -23,7 +23,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// What a transaction keeps from `preauth` to what ends the attempt.
-pub(crate) enum Attempt {
+pub(crate) struct Attempt {
+    /// When the password was there.
+    pub(crate) began: Instant,
+    pub(crate) state: State,
+}
+
+/// How far an attempt has come.
+pub(crate) enum State {
+    /// No further than the question for the password.
+    Begun,
     /// It has its turn, as long as the tally is open.
     InTurn {
         /// With the uid whose it is, until a failure is added.

@@ -2,6 +2,7 @@
 //! before the password is judged and in a way that shows nothing.
 
 use std::ffi::CStr;
+use std::time::Duration;
 
 use lockdown_enforcement::{
     AttackProtection, AttemptOutcome, AttemptReport, Denial, DenialKind, Failure, Request, Source, Table,
@@ -41,6 +42,7 @@ pub(super) fn before(host: &dyn Host, arguments: &Arguments, guards_password: bo
     if let Err(code) = host.ask_user().or_answer().and_then(|()| ask_password(host)) {
         return code;
     }
+    host.begin_attempt();
     let Some(user) = host.user() else { return Code::Ignore };
     let obstacle = guards_password
         .then(|| authenticator::obstacle(host, arguments, AuthenticatorType::Password, &user))
@@ -70,8 +72,8 @@ fn refuse(host: &dyn Host) -> Code {
     Code::AuthError
 }
 
-/// The password was wrong.
-pub(super) fn failed(host: &dyn Host) -> Code {
+/// The password was wrong. Answers at a multiple of `step` after it was there, unless that is zero.
+pub(super) fn failed(host: &dyn Host, step: Duration) -> Code {
     if host.held() != Some(Held::Refused)
         && let Some(settings) = settings(host)
         && let Some(user) = host.user()
@@ -80,8 +82,19 @@ pub(super) fn failed(host: &dyn Host) -> Code {
     {
         attempt.count();
     }
+    let rest = host.since_begin().map(|since| rest(since, step));
+    // Others need not wait as well.
     host.end_attempt();
+    if let Some(rest) = rest {
+        host.wait(rest);
+    }
     Code::AuthError
+}
+
+/// From `since` to the next multiple of `step`; nothing if that is zero.
+fn rest(since: Duration, step: Duration) -> Duration {
+    let passed = since.as_nanos().checked_rem(step.as_nanos());
+    passed.map_or(Duration::ZERO, |passed| step - Duration::from_nanos(passed as u64))
 }
 
 /// It was right. Who was refused, or was not in turn and is too late, is told that it was not; who got in is told of the

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use lockdown_enforcement::LockEntry;
 
@@ -37,6 +38,8 @@ enum Step {
     AuthInfo(String),
     Say(&'static str),
     Log(Priority, &'static str),
+    SinceBegin(Duration),
+    Wait(Duration),
     Report(fn(&Request) -> bool),
     Lost(io::ErrorKind),
 }
@@ -170,6 +173,17 @@ impl Host for Script {
     }
     fn held(&self) -> Option<Held> {
         next!(self, "held", IsHeld(answer) => answer)
+    }
+    fn begin_attempt(&self) {}
+    /// This, and the waiting, only for scripts that are about it.
+    fn since_begin(&self) -> Option<Duration> {
+        match self.next_if(|step| matches!(step, SinceBegin(_))) {
+            Some(SinceBegin(since)) => Some(since),
+            _ => None,
+        }
+    }
+    fn wait(&self, time: Duration) {
+        next!(self, "wait", Wait(expected) => assert_eq!(time, expected));
     }
     /// Only for scripts that are about it.
     fn end_attempt(&self) {

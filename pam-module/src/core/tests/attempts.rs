@@ -223,6 +223,24 @@ fn what_was_refused_is_not_counted_and_does_not_succeed() {
 }
 
 #[test]
+fn failures_are_answered_in_steps_once_the_turn_has_ended() {
+    let wait = |answer_after, since: u64, expected: u64| {
+        let (since, expected) = (Duration::from_millis(since), Duration::from_millis(expected));
+        let script = [IsHeld(Some(Held::Refused)), SinceBegin(since), EndAttempt, Wait(expected)];
+        let arguments =
+            Arguments { function: Some(AuthFunction::AuthFail), answer_after, ..Arguments::default() };
+        let script = Script(RefCell::new(script.into()));
+        assert_eq!(authenticate(&script, &arguments, 0), Code::AuthError);
+    };
+    let default = Arguments::default().answer_after;
+    wait(default, 0, 500);
+    wait(default, 30, 470);
+    wait(default, 501, 499);
+    wait(Duration::from_secs(1), 30, 970);
+    wait(Duration::ZERO, 30, 0);
+}
+
+#[test]
 fn a_success_without_failures_asks_nothing() {
     assert_eq!(run(AuthFunction::AuthSucc, [IsHeld(Some(Held::InTurn(0))), EndAttempt]), Code::Success);
 }
