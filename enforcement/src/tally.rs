@@ -37,6 +37,10 @@ mod file;
 
 pub use file::{TallyDirectory, TallyFile};
 
+/// Whose tally has the attempts on names that are no account: no account has this uid, it stands for none in chown(2). They
+/// are written down so that nobody can tell by an answer's time that there is no such account; none of them counts.
+pub const NOBODYS_UID: u32 = u32::MAX;
+
 /// As many failures a tally has details of.
 pub const SLOTS: usize = 128;
 

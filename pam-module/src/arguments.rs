@@ -1,6 +1,7 @@
 //! The words that follow `pam_lockdown.so` in a line of pam.d.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use lockdown_enforcement::{ATTACK_PROTECTION, DENY_DIRECTORY, LOGIN_SOCKET, TALLY_DIRECTORY, escape};
 
@@ -15,6 +16,9 @@ pub struct Arguments {
     pub trigger: bool,
     /// What the line does in auth.
     pub function: Option<AuthFunction>,
+    /// `answer_after=MILLISECONDS`, from 0 to 10,000: `authfail` answers at a multiple of it after the password was there;
+    /// 500 if nothing else is said, 0 for at once.
+    pub answer_after: Duration,
     /// `quiet`: no text to the user.
     pub quiet: bool,
     /// `debug`: a log line for every decision.
@@ -97,6 +101,7 @@ impl Default for Arguments {
             break_glass: None,
             trigger: false,
             function: None,
+            answer_after: Duration::from_millis(500),
             quiet: false,
             debug: false,
             directory: DENY_DIRECTORY.into(),
@@ -138,6 +143,7 @@ impl Arguments {
             ("preauth", None) => self.set_function(AuthFunction::PreAuth)?,
             ("authfail", None) => self.set_function(AuthFunction::AuthFail)?,
             ("authsucc", None) => self.set_function(AuthFunction::AuthSucc)?,
+            ("answer_after", time) => self.answer_after = milliseconds(time.unwrap_or_default())?,
             ("quiet", None) => self.quiet = true,
             ("debug", None) => self.debug = true,
             ("directory", Some(path)) => self.directory = absolute(path)?,
@@ -162,6 +168,11 @@ impl Arguments {
     }
 }
 
+fn milliseconds(text: &str) -> Result<Duration, &'static str> {
+    let time = text.parse().ok().filter(|time| *time <= 10_000);
+    time.map(Duration::from_millis).ok_or("answer_after is a number of milliseconds, 10000 at most")
+}
+
 fn absolute(path: &str) -> Result<PathBuf, &'static str> {
     if Path::new(path).is_absolute() { Ok(path.into()) } else { Err("the path has to be absolute") }
 }
@@ -183,6 +194,7 @@ mod tests {
             "trigger=lockdown",
             "quiet",
             "debug",
+            "answer_after=1000",
             "authenticator=pin",
             "directory=/d",
             "tally=/t",
@@ -194,6 +206,7 @@ mod tests {
             break_glass: Some("rescue".into()),
             trigger: true,
             function: Some(AuthFunction::Guard(AuthenticatorType::Pin)),
+            answer_after: Duration::from_secs(1),
             quiet: true,
             debug: true,
             directory: "/d".into(),
@@ -249,6 +262,9 @@ mod tests {
             "trigger",
             "trigger=lock",
             "quiet=1",
+            "answer_after",
+            "answer_after=10001",
+            "answer_after=-1",
             "directory=relative",
             "socket",
             "",

@@ -52,10 +52,14 @@
 //! | the line has `authenticator=password`, which would find it unavailable | the same, with or without settings | not counted | refused |
 //! | others from that source do not come to an end in ten seconds | refused | | |
 //! | root without `even-deny-root`, a trusted source | no opinion | recorded, and does not count | `PAM_SUCCESS` |
-//! | no such account, an ignored service | no opinion | `PAM_AUTH_ERR` | `PAM_SUCCESS` |
+//! | no such account | no opinion, after the turn that an account would have had | recorded for nobody, and does not count | `PAM_SUCCESS` |
+//! | an ignored service | no opinion | `PAM_AUTH_ERR` | `PAM_SUCCESS` |
 //! | NSS fails, the tally cannot be opened or written | no opinion, loudly: nobody is locked out by a full disk | loudly | `PAM_SUCCESS`, loudly |
 //! | the process is not root's | no opinion | `PAM_AUTH_ERR` | `PAM_SUCCESS` |
 //! | the module panics | no opinion | `PAM_AUTH_ERR` | `PAM_SUCCESS` |
+//!
+//! Whatever `authfail` is reached by is answered at a multiple of `answer_after=` after the password was there: modules that judge
+//! take their time for an account, and less or more for a name that is none.
 //!
 //! In account a remote login is denied while such a lock is in force for its source, and told until when: it got there by
 //! another way than a password that was judged. Local ones are not looked at, so that jobs of cron go on.
@@ -75,10 +79,11 @@
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_int};
 use std::io;
+use std::time::Duration;
 
 use lockdown_enforcement::{
     AttackProtection, AttackProtectionError, Denial, DenialKind, DenialReport, Failure, Phase, ReadError,
-    Record, Reply, Request, SessionReport, Source, Table, Verdict, decide, escape, ssh,
+    Record, Reply, Request, SessionReport, Source, Table, Verdict, decide, escape, ssh, tally::NOBODYS_UID,
 };
 
 use crate::arguments::{Arguments, AuthFunction, OnError};
@@ -142,6 +147,17 @@ pub enum Asked {
     Failed,
 }
 
+impl Asked {
+    /// The error is what to answer if it is not there.
+    fn or_answer(self) -> Result<(), Code> {
+        match self {
+            Self::Given => Ok(()),
+            Self::Later => Err(Code::Incomplete),
+            Self::Failed => Err(Code::ConversationError),
+        }
+    }
+}
+
 /// An account by NSS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -149,6 +165,11 @@ pub struct Account {
     pub uid: u32,
     /// Its primary group.
     pub gid: u32,
+}
+
+impl Account {
+    /// Stands for a name that is no account.
+    const NOBODY: Self = Self { uid: NOBODYS_UID, gid: NOBODYS_UID };
 }
 
 /// Who this process is.
@@ -234,8 +255,14 @@ pub trait Host {
     ) -> io::Result<Failure>;
     /// Ends the count of a source, or of all; how many counted.
     fn clear_failures(&self, uid: u32, source: Option<&Source>) -> io::Result<usize>;
-    /// Waits until no other attempt on the account from this source is being judged.
-    fn take_turn(&self, uid: u32, source: &Source) -> io::Result<Turn>;
+    /// Waits until no other attempt in this tally is being judged that has the same name and source.
+    fn take_turn(&self, uid: u32, name: &CStr, source: &Source) -> io::Result<Turn>;
+    /// Keeps that an attempt begins, until [`end_attempt`](Self::end_attempt).
+    fn begin_attempt(&self);
+    /// How long ago that was.
+    fn since_begin(&self) -> Option<Duration>;
+    /// Waits.
+    fn wait(&self, time: Duration);
     /// Keeps this of the attempt until [`end_attempt`](Self::end_attempt), or until the transaction ends.
     fn hold(&self, held: Held);
     /// What was kept.
@@ -297,7 +324,7 @@ pub fn authenticate(host: &dyn Host, arguments: &Arguments, flags: c_int) -> Cod
         Some(AuthFunction::Guard(kind)) => authenticator::check(host, arguments, kind),
         Some(AuthFunction::PreAuth) => attempts::before(host, arguments, false),
         Some(AuthFunction::PreAuthOfPassword) => attempts::before(host, arguments, true),
-        Some(AuthFunction::AuthFail) => attempts::failed(host),
+        Some(AuthFunction::AuthFail) => attempts::failed(host, arguments.answer_after),
         Some(AuthFunction::AuthSucc) => attempts::succeeded(host, arguments.quiet || flags & SILENT != 0),
         None => Code::Ignore,
     }
@@ -356,6 +383,15 @@ fn complain_of_function(host: &dyn Host, arguments: &Arguments) {
 }
 
 /// A report that gets lost changes nothing.
+/// Asks for a password. Who fails after that waits as long as pam_unix(8) has them wait, also where no module that judges does.
+fn ask_password(host: &dyn Host) -> Result<(), Code> {
+    let asked = host.ask_password();
+    if asked != Asked::Later {
+        host.delay_failure();
+    }
+    asked.or_answer()
+}
+
 fn tell(host: &dyn Host, request: &Request) {
     let _ = host.report(request);
 }

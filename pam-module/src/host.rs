@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lockdown_enforcement::{
     AttackProtection, AttackProtectionError, DenyDirectory, Failure, ReadError, Record, Reply, Request,
@@ -14,7 +15,7 @@ use lockdown_enforcement::{
 use crate::arguments::Arguments;
 use crate::core::{Account, Asked, Circumstances, Held, Host, Priority, Process, Turn};
 use crate::pam::{Item, Transaction};
-use crate::turn::{self, Attempt, Known};
+use crate::turn::{self, Attempt, Known, State};
 use crate::{login_socket, nss};
 
 /// What pam_unix(8) asks for.
@@ -29,9 +30,9 @@ pub(crate) struct PamHost<'a> {
     attack_protection: &'a Path,
     socket: &'a Path,
     /// In which the attempt has its turn, until it is known whether that is to be kept.
-    turn: Cell<Option<TallyFile>>,
+    turn: Cell<Option<(u32, TallyFile)>>,
     /// What this call has found out, to be kept with the turn.
-    account: Cell<Option<(CString, Account)>>,
+    account: Cell<Option<(CString, Option<Account>)>>,
     settings: Cell<Option<AttackProtection>>,
 }
 
@@ -55,11 +56,20 @@ impl<'a> PamHost<'a> {
 
     /// What `preauth` has found out about the attempt under way.
     fn known(&self) -> Option<Known> {
-        let known = self.transaction.kept(|attempt| match attempt {
-            Attempt::InTurn { known, .. } => Some(known.clone()),
-            Attempt::Refused => None,
+        let known = self.transaction.kept(|attempt| match &attempt.state {
+            State::InTurn { known, .. } => Some(known.clone()),
+            State::Begun | State::Refused { .. } => None,
         });
         known.flatten()
+    }
+
+    /// The tally in which the attempt has its turn, with the uid whose it is; the attempt has it no more.
+    fn turn_held(&self) -> Option<(u32, TallyFile)> {
+        let tally = self.transaction.kept(|attempt| match &attempt.state {
+            State::InTurn { tally, .. } => tally.take(),
+            State::Begun | State::Refused { .. } => None,
+        });
+        tally.flatten()
     }
 
     fn variable(&self, name: &CStr) -> Option<String> {
@@ -81,17 +91,17 @@ impl Host for PamHost<'_> {
         if let Some(known) = self.known()
             && *known.user == *user
         {
-            return Ok(Some(known.account));
+            return Ok(known.account);
         }
         // A call may ask twice.
         if let Some((name, account)) = self.account.take()
             && *name == *user
         {
             self.account.set(Some((name, account)));
-            return Ok(Some(account));
+            return Ok(account);
         }
         let account = nss::account(user)?;
-        self.account.set(account.map(|account| (user.to_owned(), account)));
+        self.account.set(Some((user.to_owned(), account)));
         Ok(account)
     }
 
@@ -154,12 +164,8 @@ impl Host for PamHost<'_> {
         settings: &AttackProtection,
         now: i64,
     ) -> io::Result<Failure> {
-        let in_turn = self.transaction.kept(|attempt| match attempt {
-            Attempt::InTurn { tally, known, .. } => Some((tally.take()?, known.account.uid)),
-            Attempt::Refused => None,
-        });
-        let tally = match in_turn.flatten() {
-            Some((tally, its)) if its == uid => tally,
+        let tally = match self.turn_held() {
+            Some((its, tally)) if its == uid => tally,
             _ => self.tallies.create(uid)?,
         };
         tally.add(attempt, counts, settings, now)
@@ -169,35 +175,52 @@ impl Host for PamHost<'_> {
         self.tallies.open(uid)?.map_or(Ok(0), |tally| tally.clear(source))
     }
 
-    fn take_turn(&self, uid: u32, source: &Source) -> io::Result<Turn> {
+    fn take_turn(&self, uid: u32, name: &CStr, source: &Source) -> io::Result<Turn> {
         let tally = self.tallies.create(uid)?;
-        if !turn::wait(&tally, source)? {
+        if !turn::wait(&tally, name, source)? {
             return Ok(Turn::Busy);
         }
         let table = tally.read()?;
-        self.turn.set(Some(tally));
+        self.turn.set(Some((uid, tally)));
         Ok(Turn::Taken(table))
     }
 
     fn hold(&self, held: Held) {
-        let tally = self.turn.take();
-        match (held, tally, self.account.take()) {
-            (Held::Refused, ..) => self.transaction.keep(Attempt::Refused),
+        // A turn that is held already stays.
+        let tally = self.turn.take().or_else(|| self.turn_held());
+        let state = match (held, tally, self.account.take()) {
+            (Held::Refused, tally, _) => State::Refused { _tally: tally.map(|(_, tally)| tally) },
             (Held::InTurn(counted), Some(tally), Some((user, account))) => {
                 // Without any, the defaults hold.
                 let settings = self.settings.take().unwrap_or_default();
                 let known = Known { user, account, settings };
-                self.transaction.keep(Attempt::InTurn { tally: Cell::new(Some(tally)), counted, known });
+                State::InTurn { tally: Cell::new(Some(tally)), counted, known }
             }
-            (Held::InTurn(_), ..) => {}
-        }
+            (Held::InTurn(_), ..) => return,
+        };
+        let began = self.transaction.kept(|attempt| attempt.began).unwrap_or_else(Instant::now);
+        self.transaction.keep(Attempt { began, state });
     }
 
     fn held(&self) -> Option<Held> {
-        self.transaction.kept(|attempt| match attempt {
-            Attempt::InTurn { counted, .. } => Held::InTurn(*counted),
-            Attempt::Refused => Held::Refused,
-        })
+        let held = self.transaction.kept(|attempt| match &attempt.state {
+            State::Begun => None,
+            State::InTurn { counted, .. } => Some(Held::InTurn(*counted)),
+            State::Refused { .. } => Some(Held::Refused),
+        });
+        held.flatten()
+    }
+
+    fn begin_attempt(&self) {
+        self.transaction.keep(Attempt { began: Instant::now(), state: State::Begun });
+    }
+
+    fn since_begin(&self) -> Option<Duration> {
+        self.transaction.kept(|attempt| attempt.began.elapsed())
+    }
+
+    fn wait(&self, time: Duration) {
+        sleep(time);
     }
 
     fn end_attempt(&self) {

@@ -1,13 +1,13 @@
 //! One attempt after the other: who has given a password waits for the verdict on those given before from the same source,
 //! so that as many as are allowed are judged, and not one more that was under way.
 //!
-//! The turn is a lock on one byte of the account's tally, fcntl_locking(2), whose place follows from the source: others wait for
+//! The turn is a lock on one byte of the account's tally, fcntl_locking(2), whose place follows from name and source: others wait for
 //! nobody but themselves, and a process that somebody stops holds up nobody else. The kernel ends it with the process.
 
 #![expect(unsafe_code, reason = "std has no locks on parts of a file")]
 
 use std::cell::Cell;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
@@ -23,36 +23,49 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// What a transaction keeps from `preauth` to what ends the attempt.
-pub(crate) enum Attempt {
+pub(crate) struct Attempt {
+    /// When the password was there.
+    pub(crate) began: Instant,
+    pub(crate) state: State,
+}
+
+/// How far an attempt has come.
+pub(crate) enum State {
+    /// No further than the question for the password.
+    Begun,
     /// It has its turn, as long as the tally is open.
     InTurn {
-        /// Until a failure is added.
-        tally: Cell<Option<TallyFile>>,
+        /// With the uid whose it is, until a failure is added.
+        tally: Cell<Option<(u32, TallyFile)>>,
         /// How many failures counted when the turn began.
         counted: u32,
         /// Not to be found out again.
         known: Known,
     },
-    /// `preauth` has refused it.
-    Refused,
+    /// `preauth` has refused it. It has its turn all the same, if it got it: that others wait shows no lock.
+    Refused {
+        /// Kept open.
+        _tally: Option<TallyFile>,
+    },
 }
 
 /// What `preauth` has found out, and what holds for as long as its attempt.
 #[derive(Clone)]
 pub(crate) struct Known {
     pub(crate) user: CString,
-    pub(crate) account: Account,
+    pub(crate) account: Option<Account>,
     pub(crate) settings: AttackProtection,
 }
 
-/// Waits for the turn of `source`; it lasts for as long as the tally stays open. Whether it came in time.
+/// Waits for the turn of `name` from `source`; it lasts for as long as the tally stays open. Whether it came in time.
 ///
 /// # Errors
 /// What the file system says.
-pub(crate) fn wait(tally: &TallyFile, source: &Source) -> io::Result<bool> {
+pub(crate) fn wait(tally: &TallyFile, name: &CStr, source: &Source) -> io::Result<bool> {
     let start = Instant::now();
+    let place = place(name, source);
     loop {
-        match lock(tally.as_ref(), place(&source.key(), source.is_local())) {
+        match lock(tally.as_ref(), place) {
             Ok(()) => return Ok(true),
             Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::PermissionDenied) => {
                 return Err(error);
@@ -64,9 +77,12 @@ pub(crate) fn wait(tally: &TallyFile, source: &Source) -> io::Result<bool> {
 }
 
 /// FNV-1a, as a place in a file. Two sources on one place wait for each other, and no more comes of it.
-fn place(key: &str, is_local: bool) -> i64 {
-    let bytes = key.bytes().chain([u8::from(is_local)]);
+fn place(name: &CStr, source: &Source) -> i64 {
+    let key = source.key();
+    let bytes = name.to_bytes_with_nul().iter().chain(key.as_bytes());
     let hash = bytes
+        .copied()
+        .chain([u8::from(source.is_local())])
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
     // The last byte that a lock can be on is 2^63-2.
     (hash >> 2).cast_signed()
@@ -97,11 +113,12 @@ mod tests {
         let open = || directory.create(1).unwrap();
         let (a, b) = (Source::new(Some("192.0.2.1"), None), Source::new(Some("192.0.2.2"), None));
         let first = open();
-        assert!(wait(&first, &a).unwrap());
-        assert!(wait(&open(), &b).unwrap(), "another source does not wait");
+        assert!(wait(&first, c"", &a).unwrap());
+        assert!(wait(&open(), c"", &b).unwrap(), "another source does not wait");
+        assert!(wait(&open(), c"bob", &a).unwrap(), "nor another name");
         let start = Instant::now();
         std::thread::scope(|scope| {
-            let second = scope.spawn(|| wait(&open(), &a).unwrap());
+            let second = scope.spawn(|| wait(&open(), c"", &a).unwrap());
             sleep(Duration::from_millis(100));
             drop(first);
             assert!(second.join().unwrap());
@@ -111,8 +128,13 @@ mod tests {
 
     #[test]
     fn places_lie_in_a_file() {
-        for key in ["", "local", "192.0.2.1", "2001:db8::/64"] {
-            assert!((0..i64::MAX - 1).contains(&place(key, true)) && place(key, true) != place(key, false));
+        for key in ["local", "192.0.2.1", "2001:db8::1"] {
+            let (remote, local) = (Source::new(Some(key), None), Source::new(None, Some(key)));
+            for source in [remote, local] {
+                assert!((0..i64::MAX - 1).contains(&place(c"", &source)));
+                assert_ne!(place(c"bob", &source), place(c"", &source));
+            }
+            assert_ne!(place(c"", &remote), place(c"", &local));
         }
     }
 }

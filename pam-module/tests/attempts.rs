@@ -167,6 +167,43 @@ fn locked_unlocked_and_unknown_look_the_same() {
 }
 
 #[test]
+fn locked_unlocked_and_unknown_wait_for_their_like() {
+    let scratch = scratch(&AttackProtection { max_attempts: 1, ..AttackProtection::default() });
+    let locks_by_failing = scratch.start("test", ACCOUNT);
+    locks_by_failing.set(Item::RemoteHost, c"192.0.2.2");
+    assert_eq!(locks_by_failing.authenticate(), AUTH_ERR);
+    // Without authfail a turn lasts for as long as its transaction.
+    scratch.stack_of("test", "auth required LOCKDOWN preauth\nauth required JUDGE\n");
+    let begin = |name, host| {
+        let transaction = scratch.start("test", name);
+        transaction.set(Item::RemoteHost, host);
+        assert_ne!(transaction.authenticate(), SUCCESS);
+        transaction
+    };
+    for (name, host) in [(ACCOUNT, c"192.0.2.1"), (ACCOUNT, c"192.0.2.2"), ("nobody here", c"192.0.2.1")] {
+        let first = begin(name, host);
+        let waited = std::thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                let start = Instant::now();
+                drop(begin(name, host));
+                start.elapsed()
+            });
+            std::thread::sleep(Duration::from_secs(1));
+            drop(first);
+            second.join().unwrap()
+        });
+        assert!(waited > Duration::from_millis(500), "{name} {host:?}: {waited:?}");
+        // It waited, and that is all.
+        let start = Instant::now();
+        let (_first, _other) = (begin(name, host), begin(name, c"192.0.2.3"));
+        assert!(start.elapsed() < Duration::from_secs(5), "{name} {host:?}: another source waited");
+    }
+    let (_one, start) = (begin("nobody here", c"192.0.2.1"), Instant::now());
+    drop(begin("nobody there", c"192.0.2.1"));
+    assert!(start.elapsed() < Duration::from_secs(5), "another name waited");
+}
+
+#[test]
 fn a_turn_ends_with_account_or_setcred_where_a_stack_has_no_authsucc() {
     let scratch = scratch(&AttackProtection::default());
     scratch.stack_of(

@@ -132,7 +132,10 @@ fn nothing_is_left_behind() {
     leaves_nothing("an attempt without an end", 500, || {
         assert_eq!(scratch.start("cut", ACCOUNT).authenticate(), SUCCESS)
     });
-    scratch.stack_of("failing", "auth required LOCKDOWN preauth\nauth [default=die] LOCKDOWN authfail\n");
+    scratch.stack_of(
+        "failing",
+        "auth required LOCKDOWN preauth\nauth [default=die] LOCKDOWN authfail answer_after=0\n",
+    );
     leaves_nothing("a failed attempt", 500, || {
         assert_eq!(scratch.start("failing", ACCOUNT).authenticate(), AUTH_ERR)
     });

@@ -32,7 +32,7 @@ on_each_release!(
         host.protect(&AttackProtection::default());
         host.write(&format!("/etc/pam.d/{SERVICE}"), "@include common-auth\n@include common-account\n");
         host.write("/etc/pam.d/faillock", FAILLOCK);
-        host.hash_cheaply(&["alice", "bob"]);
+        host.judge_quickly(&["alice", "bob"]);
         let client = host.pam_client(program(), &[]);
         // Each process somebody else's, so that nobody waits for his turn and no lock is in the way; then all one remote
         // host's, in turn, which is trusted: its failures count towards no lock, and are counted.

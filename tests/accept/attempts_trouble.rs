@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use lockdown_enforcement::AttackProtection;
+use lockdown_enforcement::tally::{NOBODYS_UID, Standing};
 use lockdown_tests::{Attempt, Host, PamClient, on_each_release, password_of};
 
 const FROM: &str = "192.0.2.1";
@@ -24,7 +25,7 @@ impl<'h> Door<'h> {
     fn of(host: &'h Host, max_attempts: u32) -> Self {
         host.protect(&AttackProtection { max_attempts, ..AttackProtection::default() });
         host.write("/etc/pam.d/guarded", "@include common-auth\n@include common-account\n");
-        host.hash_cheaply(&["alice", "bob"]);
+        host.judge_quickly(&["alice", "bob"]);
         Self { host, client: host.pam_client(Path::new(env!("CARGO_BIN_EXE_pam-attempts")), &[]) }
     }
 
@@ -177,8 +178,10 @@ on_each_release!(
         for outcome in door.client.attempts(&attempts) {
             assert!(!outcome.entered() && outcome.heard == ["Password: "], "{outcome:?}");
         }
-        // No name makes a file, but accounts: bob.
-        assert_eq!(host.run(&["ls", TALLIES]).ok().text(), "1001");
+        // No name makes a file, but accounts: bob, and nobody, who has the attempts of all of them.
+        assert_eq!(host.run(&["ls", TALLIES]).ok().text(), format!("1001\n{NOBODYS_UID}"));
+        assert_eq!(host.tally(NOBODYS_UID).count(), names.len() as u64);
+        assert!(host.tally(NOBODYS_UID).failures().all(|failure| failure.standing == Standing::NotCounted));
         assert_eq!(host.tally(1001).count(), 2 * names.len() as u64);
         assert!(door.opens("bob") && door.opens("alice"));
         for shown in [&["failures", "bob"][..], &["events", "--user", "bob"], &["status", "bob"]] {

@@ -173,7 +173,7 @@ fn both(host: &Host, example: usize) -> Both<'_> {
         host.write(&format!("/etc/pam.d/{service}"), lines);
     }
     host.write("/etc/pam.d/lockdown", LOCKDOWN_STACK);
-    host.hash_cheaply(&["root", "alice", "bob"]);
+    host.judge_quickly(&["root", "alice", "bob"]);
     let client = host.pam_client(Path::new(env!("CARGO_BIN_EXE_pam-attempts")), &[]);
     Both { host, client, faillock: FAILLOCK_STACKS[example].0 }
 }

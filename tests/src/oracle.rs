@@ -1,5 +1,5 @@
 //! What somebody who guesses could learn from how long the answer takes: attempts on a locked, an unlocked and an unknown
-//! account, taking turns.
+//! account, in turn and at the same time.
 
 use lockdown_enforcement::AttackProtection;
 
@@ -7,15 +7,13 @@ use crate::pam_client::Attempt;
 use crate::statistics::{mann_whitney, median, microseconds};
 use crate::{Host, PamClient, password_of};
 
-/// Where the stack of all services is asked, and where it is asked without lockdown's lines.
-const GUARDED: &str = "guarded";
-const ALONE: &str = "alone";
-const FROM: &str = "192.0.2.1";
+/// The stack of all services.
+const SERVICE: &str = "guarded";
 const UNKNOWN: &str = "nobody-here";
-/// A p not above this tells two samples apart.
-pub const TELLS: f64 = 0.05;
-/// From one block to the next the unlocked account's failures are forgotten, so that it stays unlocked.
-const BLOCK: usize = 9;
+/// So many guess at the same time, each from an address of their own.
+const PROCESSES: usize = 3;
+/// Fewer than lock: in a block each tries this often, then the unlocked account's failures are forgotten.
+const ROUNDS: usize = 9;
 
 /// Microseconds from `pam_start(3)` to the verdict, of as many attempts each.
 #[derive(Clone, Debug, Default)]
@@ -28,10 +26,6 @@ pub struct Times {
     pub unlocked: Vec<f64>,
     /// One for an account that there is not.
     pub unknown: Vec<f64>,
-    /// As `unlocked`, without lockdown.
-    pub unlocked_alone: Vec<f64>,
-    /// As `unknown`, without lockdown.
-    pub unknown_alone: Vec<f64>,
 }
 
 impl Times {
@@ -45,29 +39,14 @@ impl Times {
         mann_whitney(&self.locked_right, &self.locked)
     }
 
-    /// What lockdown adds to attempts on an unknown account, and to those on one that there is: pam_unix(8) alone may make
-    /// a difference, which is not counted.
+    /// An account, and a name that is none.
     pub fn known_or_not(&self) -> f64 {
-        // Those of one round, which had the same machine.
-        let added = |with: &[f64], alone: &[f64]| -> Vec<f64> {
-            with.iter().zip(alone).map(|(with, alone)| with - alone).collect()
-        };
-        mann_whitney(&added(&self.unknown, &self.unknown_alone), &added(&self.unlocked, &self.unlocked_alone))
+        mann_whitney(&self.unknown, &self.unlocked)
     }
 
-    /// The least of those about a locked account.
-    pub fn of_locked(&self) -> f64 {
-        self.locked_or_not().min(self.right_or_wrong())
-    }
-
-    /// The least of all three.
-    pub fn of_all(&self) -> f64 {
-        self.of_locked().min(self.known_or_not())
-    }
-
-    /// pam_unix(8) alone, for comparison.
-    pub fn known_or_not_alone(&self) -> f64 {
-        mann_whitney(&self.unknown_alone, &self.unlocked_alone)
+    /// The least of the three.
+    pub fn least(&self) -> f64 {
+        self.locked_or_not().min(self.right_or_wrong()).min(self.known_or_not())
     }
 
     /// Prints the medians and what the tests say.
@@ -78,79 +57,75 @@ impl Times {
             ("locked, right password", &self.locked_right),
             ("unlocked", &self.unlocked),
             ("unknown", &self.unknown),
-            ("unlocked, without lockdown", &self.unlocked_alone),
-            ("unknown, without lockdown", &self.unknown_alone),
         ] {
-            println!("    {what:<28} {:>10.1}", median(times));
+            println!("    {what:<24} {:>10.1}", median(times));
         }
         println!(
-            "Mann-Whitney p: locked/unlocked {:.3}, right/wrong while locked {:.3}, known/unknown by what lockdown adds {:.3} (pam_unix alone {:.3})",
+            "Mann-Whitney p: locked/unlocked {:.3}, right/wrong while locked {:.3}, known/unknown {:.3}",
             self.locked_or_not(),
             self.right_or_wrong(),
-            self.known_or_not(),
-            self.known_or_not_alone()
+            self.known_or_not()
         );
+    }
+
+    fn of_kind(&mut self, kind: usize) -> &mut Vec<f64> {
+        let kinds = [&mut self.locked, &mut self.locked_right, &mut self.unlocked, &mut self.unknown];
+        kinds.into_iter().nth(kind).expect("a kind")
     }
 }
 
-/// Measures until the times tell nothing, as `p` says, but three times at most: one in twenty tells something by chance. What
-/// `p` says of the last time.
+/// Measures `attempts` of each kind, rounded up to whole blocks, and prints what came of it.
 #[track_caller]
-pub fn measure(host: &Host, client: &PamClient<'_>, attempts: usize, p: fn(&Times) -> f64) -> f64 {
-    let measured = || {
-        let times = measure_once(host, client, attempts);
-        times.print();
-        p(&times)
-    };
-    (0..2).map(|_| measured()).find(|&p| p > TELLS).unwrap_or_else(measured)
-}
-
-/// Measures once: `attempts` of each kind, rounded up to whole blocks.
-#[track_caller]
-pub fn measure_once(host: &Host, client: &PamClient<'_>, attempts: usize) -> Times {
-    host.protect(&AttackProtection::default());
-    host.sh(&format!(
-        "cd /etc/pam.d
-         printf '@include common-auth\\n@include common-account\\n' > {GUARDED}
-         grep -v pam_lockdown common-auth > {ALONE}"
-    ))
-    .ok();
+pub fn measure(host: &Host, client: &PamClient<'_>, attempts: usize) -> Times {
+    // Nobody is locked but who is meant to be, however many guess.
+    host.protect(&AttackProtection { max_attempts_total: 128, ..AttackProtection::default() });
+    host.write(&format!("/etc/pam.d/{SERVICE}"), "@include common-auth\n@include common-account\n");
     let mut times = Times::default();
-    let blocks = attempts.div_ceil(BLOCK).next_multiple_of(2);
+    let blocks = attempts.div_ceil(PROCESSES * ROUNDS).next_multiple_of(2);
     for block in 0..blocks {
         // Each of the two is the locked one for half of the time.
         let (locked, unlocked) = if block < blocks / 2 { ("alice", "bob") } else { ("bob", "alice") };
         host.forget_failures(unlocked);
         if block == 0 || block == blocks / 2 {
-            client.attempts(&vec![Attempt::new(GUARDED, locked, "wrong").from(FROM); 10]);
+            let lists = (0..PROCESSES).map(|process| vec![attempt(locked, "wrong", process); 10]);
+            make(client, lists.collect());
         }
-        let wrong = |service, user| Attempt::new(service, user, "wrong").from(FROM);
-        let kinds = [
-            wrong(GUARDED, locked),
-            Attempt::new(GUARDED, locked, &password_of(locked)).from(FROM),
-            wrong(GUARDED, unlocked),
-            wrong(GUARDED, UNKNOWN),
-            wrong(ALONE, unlocked),
-            wrong(ALONE, UNKNOWN),
-        ];
         // Nobody is always behind the same other one.
-        let order: Vec<usize> =
-            (0..BLOCK).flat_map(|round| shuffled(kinds.len(), block * BLOCK + round)).collect();
-        let list: Vec<Attempt> = order.iter().map(|&kind| kinds[kind].clone()).collect();
-        for (kind, outcome) in order.iter().zip(client.attempts(&list)) {
-            assert!(!outcome.entered(), "{outcome:?}");
-            let samples = [
-                &mut times.locked,
-                &mut times.locked_right,
-                &mut times.unlocked,
-                &mut times.unknown,
-                &mut times.unlocked_alone,
-                &mut times.unknown_alone,
-            ];
-            samples.into_iter().nth(*kind).expect("a kind").push(microseconds(outcome.took));
+        let orders: Vec<Vec<usize>> = (0..PROCESSES)
+            .map(|process| {
+                let seed = |round| (block * ROUNDS + round) * PROCESSES + process;
+                (0..ROUNDS).flat_map(|round| shuffled(4, seed(round))).collect()
+            })
+            .collect();
+        let right = password_of(locked);
+        let lists = orders.iter().enumerate().map(|(process, order)| {
+            let kinds = [(locked, "wrong"), (locked, &*right), (unlocked, "wrong"), (UNKNOWN, "wrong")];
+            let attempts = order.iter().map(|&kind| attempt(kinds[kind].0, kinds[kind].1, process));
+            attempts.collect()
+        });
+        for (order, took) in orders.iter().zip(make(client, lists.collect())) {
+            for (&kind, took) in order.iter().zip(took) {
+                times.of_kind(kind).push(took);
+            }
         }
     }
+    times.print();
     times
+}
+
+fn attempt(user: &str, password: &str, process: usize) -> Attempt {
+    Attempt::new(SERVICE, user, password).from(&format!("192.0.2.{process}"))
+}
+
+/// How long each took; none led in.
+fn make(client: &PamClient<'_>, lists: Vec<Vec<Attempt>>) -> Vec<Vec<f64>> {
+    let lists: Vec<&[Attempt]> = lists.iter().map(Vec::as_slice).collect();
+    let outcomes = client.attempts_at_once(&lists).into_iter();
+    let took = outcomes.map(|outcomes| {
+        assert!(outcomes.iter().all(|outcome| !outcome.entered()), "{outcomes:?}");
+        outcomes.iter().map(|outcome| microseconds(outcome.took)).collect()
+    });
+    took.collect()
 }
 
 /// The numbers below `count` in an order that `seed` says.

@@ -3,11 +3,10 @@
 use jiff::Zoned;
 use lockdown_dbus_api::{Error, options, views::Authenticator};
 
-use super::{Context, tags};
+use super::{Context, tags, term::Term};
 use crate::{
     client::Client,
     exit::Failure,
-    moment,
     output::{Show, authenticators, json, text::escape, time},
     target,
     terminal::Terminal,
@@ -61,17 +60,8 @@ struct LockArgs {
     #[arg(long, value_name = "TEXT")]
     message: Option<String>,
 
-    /// How long the lock stands, such as 4s, 90m, 1h30m or 2d
-    #[arg(long = "for", value_name = "DURATION", group = "end", value_parser = moment::duration, allow_hyphen_values = true)]
-    duration: Option<u64>,
-
-    /// Until when the lock stands, such as 14:00 or '2026-12-01 14:00'
-    #[arg(long, value_name = "TIME", group = "end")]
-    until: Option<String>,
-
-    /// The lock stands until it is lifted
-    #[arg(long, group = "end")]
-    indefinite: bool,
+    #[command(flatten)]
+    term: Term,
 
     /// Also where this host, as it is configured now, would not heed the lock
     #[arg(long)]
@@ -135,19 +125,10 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
 
 impl LockArgs {
     fn options(&self, now: &Zoned) -> Result<options::LockAuthenticator, Failure> {
-        let duration = match &self.until {
-            Some(until) => {
-                let end = moment::future(until, now)
-                    .map_err(|error| Failure::Usage(format!("--until {until}: {error}")))?;
-                Some(moment::seconds_until(end, now.timestamp()))
-            }
-            None if self.indefinite => Some(0),
-            None => self.duration,
-        };
         Ok(options::LockAuthenticator {
             reason: self.reason.clone(),
             message: self.message.clone(),
-            duration,
+            duration: self.term.option(now)?,
             owner: None,
             unenforced: self.unenforced.then_some(true),
             force: self.force.then_some(true),

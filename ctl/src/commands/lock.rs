@@ -7,11 +7,11 @@ use super::{
     Context,
     batch::{self, Row},
     tags,
+    term::Term,
 };
 use crate::{
     client::Client,
     exit::Failure,
-    moment,
     output::{
         Show,
         table::{Colour, Table, coloured},
@@ -53,17 +53,8 @@ pub struct Args {
     #[arg(long, value_name = "TEXT")]
     message: Option<String>,
 
-    /// How long the lock stands, such as 4s, 90m, 1h30m or 2d
-    #[arg(long = "for", value_name = "DURATION", group = "end", value_parser = moment::duration, allow_hyphen_values = true)]
-    duration: Option<u64>,
-
-    /// Until when the lock stands, such as 14:00 or '2026-12-01 14:00'
-    #[arg(long, value_name = "TIME", group = "end")]
-    until: Option<String>,
-
-    /// The lock stands until it is lifted
-    #[arg(long, group = "end")]
-    indefinite: bool,
+    #[command(flatten)]
+    term: Term,
 
     /// Leave running sessions alone
     #[arg(long)]
@@ -75,19 +66,10 @@ pub struct Args {
 
 impl Args {
     fn options(&self, now: &Zoned) -> Result<options::Lock, Failure> {
-        let duration = match (&self.until, self.indefinite) {
-            (Some(until), _) => {
-                let end = moment::future(until, now)
-                    .map_err(|error| Failure::Usage(format!("--until {until}: {error}")))?;
-                Some(moment::seconds_until(end, now.timestamp()))
-            }
-            (None, true) => Some(0),
-            (None, false) => self.duration,
-        };
         Ok(options::Lock {
             reason: self.reason.clone(),
             message: self.message.clone(),
-            duration,
+            duration: self.term.option(now)?,
             end_sessions: self.keep_sessions.then_some(false),
             owner: None,
             tags: self.tags.option()?,
@@ -156,44 +138,16 @@ mod tests {
         output::views::tests::{alice, show},
     };
 
-    fn parse(line: &str) -> Result<Args, clap::Error> {
+    fn options(line: &str) -> options::Lock {
         let words = ["lockdownctl", "lock"].into_iter().chain(line.split(' '));
-        Cli::try_parse_from(words).map(|cli| match cli.command {
-            Command::Lock(args) => args,
-            other => panic!("{other:?}"),
-        })
-    }
-
-    fn options(line: &str) -> Result<options::Lock, Failure> {
-        let now = show().now.to_zoned(show().zone);
-        parse(line).unwrap().options(&now)
-    }
-
-    #[test]
-    fn the_end_of_a_lock() {
-        assert_eq!(options("alice").unwrap().duration, None);
-        assert_eq!(options("alice --for 1h30m").unwrap().duration, Some(5400));
-        assert_eq!(options("alice --until 13:00").unwrap().duration, Some(1800));
-        assert_eq!(options("alice --indefinite").unwrap().duration, Some(0));
-        assert!(matches!(options("alice --until 12:00"), Err(Failure::Usage(_))));
-        assert!(matches!(options("alice --until soon"), Err(Failure::Usage(_))));
-    }
-
-    #[test]
-    fn ends_exclude_each_other() {
-        for line in [
-            "alice --for 1h --until 14:00",
-            "alice --for 1h --indefinite",
-            "alice --until 14:00 --indefinite",
-        ] {
-            assert_eq!(parse(line).unwrap_err().kind(), clap::error::ErrorKind::ArgumentConflict, "{line}");
-        }
+        let Command::Lock(args) = Cli::try_parse_from(words).unwrap().command else { panic!("{line}") };
+        args.options(&show().now.to_zoned(show().zone)).unwrap()
     }
 
     #[test]
     fn sessions_are_kept_only_on_demand() {
-        assert_eq!(options("alice").unwrap().end_sessions, None);
-        assert_eq!(options("alice --keep-sessions").unwrap().end_sessions, Some(false));
+        assert_eq!(options("alice").end_sessions, None);
+        assert_eq!(options("alice --keep-sessions").end_sessions, Some(false));
     }
 
     #[test]

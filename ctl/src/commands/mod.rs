@@ -21,6 +21,7 @@ pub mod restore;
 pub mod sessions;
 pub mod status;
 pub mod tags;
+pub mod term;
 pub mod unlock;
 
 use std::io::{self, Write};

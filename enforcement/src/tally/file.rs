@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::{Failure, SLOT_BYTES, SLOTS, Table};
+use super::{Failure, NOBODYS_UID, SLOT_BYTES, SLOTS, Table};
 use crate::attack_protection::AttackProtection;
 use crate::source::Source;
 
@@ -69,7 +69,7 @@ impl TallyDirectory {
         Ok(TallyFile { file: options.custom_flags(flags).open(self.tally_path(uid))? })
     }
 
-    /// The uids that have a tally, ascending; names that lockdown does not give are left out.
+    /// The uids of accounts that have a tally, ascending; names that lockdown does not give are left out.
     ///
     /// # Errors
     /// What the file system says.
@@ -78,7 +78,7 @@ impl TallyDirectory {
         for entry in self.path.read_dir()? {
             let name = entry?.file_name();
             let uid = name.to_str().and_then(|name| name.parse().ok());
-            uids.extend(uid.filter(|uid: &u32| *uid.to_string() == *name));
+            uids.extend(uid.filter(|uid: &u32| *uid.to_string() == *name && *uid != NOBODYS_UID));
         }
         uids.sort_unstable();
         Ok(uids)

@@ -2,20 +2,23 @@
 //! before the password is judged and in a way that shows nothing.
 
 use std::ffi::CStr;
+use std::time::Duration;
 
 use lockdown_enforcement::{
     AttackProtection, AttemptOutcome, AttemptReport, Denial, DenialKind, Failure, Request, Source, Table,
     TallyLock, escape, tally::Standing,
 };
 
-use super::{Account, Asked, Circumstances, Code, Held, Host, Priority, Turn, authenticator, tell, who};
+use super::{
+    Account, Circumstances, Code, Held, Host, Priority, Turn, ask_password, authenticator, tell, who,
+};
 use crate::arguments::{Arguments, AuthenticatorType};
 use crate::message;
 
 /// The owner of a lock that a tally has.
 const OWNER: &str = "attack-protection";
 
-/// An attempt by an account that is known.
+/// An attempt on an account. One on a name that is none takes the same way, for as long, as nobody's.
 struct Attempt<'a> {
     host: &'a dyn Host,
     settings: AttackProtection,
@@ -36,27 +39,17 @@ pub(super) fn before(host: &dyn Host, arguments: &Arguments, guards_password: bo
     if protection.is_none() && !guards_password {
         return Code::Ignore;
     }
-    match host.ask_user() {
-        Asked::Given => {}
-        Asked::Later => return Code::Incomplete,
-        Asked::Failed => return Code::ConversationError,
+    if let Err(code) = host.ask_user().or_answer().and_then(|()| ask_password(host)) {
+        return code;
     }
-    let asked = host.ask_password();
-    if asked == Asked::Later {
-        return Code::Incomplete;
-    }
-    // Whoever fails waits as long as who is refused, also where the module that judges asks for no delay.
-    host.delay_failure();
-    if asked == Asked::Failed {
-        return Code::ConversationError;
-    }
+    host.begin_attempt();
     let Some(user) = host.user() else { return Code::Ignore };
     let obstacle = guards_password
         .then(|| authenticator::obstacle(host, arguments, AuthenticatorType::Password, &user))
         .flatten();
     let attempt = protection
         .and_then(|(settings, circumstances)| Attempt::of(host, settings, circumstances, &user))
-        .filter(Attempt::counts);
+        .filter(Attempt::is_in_turn);
     let code = attempt.map_or(Code::Ignore, |attempt| attempt.take_turn());
     let Some(obstacle) = obstacle else { return code };
     obstacle.announce(host, AuthenticatorType::Password, &user);
@@ -79,8 +72,8 @@ fn refuse(host: &dyn Host) -> Code {
     Code::AuthError
 }
 
-/// The password was wrong.
-pub(super) fn failed(host: &dyn Host) -> Code {
+/// The password was wrong. Answers at a multiple of `step` after it was there, unless that is zero.
+pub(super) fn failed(host: &dyn Host, step: Duration) -> Code {
     if host.held() != Some(Held::Refused)
         && let Some(settings) = settings(host)
         && let Some(user) = host.user()
@@ -89,8 +82,19 @@ pub(super) fn failed(host: &dyn Host) -> Code {
     {
         attempt.count();
     }
+    let rest = host.since_begin().map(|since| rest(since, step));
+    // Others need not wait as well.
     host.end_attempt();
+    if let Some(rest) = rest {
+        host.wait(rest);
+    }
     Code::AuthError
+}
+
+/// From `since` to the next multiple of `step`; nothing if that is zero.
+fn rest(since: Duration, step: Duration) -> Duration {
+    let passed = since.as_nanos().checked_rem(step.as_nanos());
+    passed.map_or(Duration::ZERO, |passed| step - Duration::from_nanos(passed as u64))
 }
 
 /// It was right. Who was refused, or was not in turn and is too late, is told that it was not; who got in is told of the
@@ -150,7 +154,7 @@ fn end_count(host: &dyn Host, quiet: bool) -> Code {
 }
 
 impl<'a> Attempt<'a> {
-    /// `None`: nobody to count for, or nobody knows. The dialogue goes on as ever.
+    /// `None`: NSS cannot say for whom to count. The dialogue goes on as ever.
     fn of(
         host: &'a dyn Host,
         settings: AttackProtection,
@@ -158,7 +162,7 @@ impl<'a> Attempt<'a> {
         user: &'a CStr,
     ) -> Option<Self> {
         let account = match host.account(user) {
-            Ok(account) => account?,
+            Ok(account) => account.unwrap_or(Account::NOBODY),
             Err(error) => {
                 let user = escape(user.to_bytes());
                 let line = format!("NOT COUNTED: user=\"{user}\": NSS cannot say who that is ({error})");
@@ -170,13 +174,21 @@ impl<'a> Attempt<'a> {
         Some(Self { host, settings, user, account, circumstances, source })
     }
 
-    fn counts(&self) -> bool {
+    /// Whether it is judged in turn.
+    fn is_in_turn(&self) -> bool {
         self.settings.counts(self.account.uid, &self.circumstances.service, &self.source)
+    }
+
+    /// Services may have users of their own, which NSS does not know: those are never locked out.
+    fn counts(&self) -> bool {
+        self.account != Account::NOBODY && self.is_in_turn()
     }
 
     fn take_turn(&self) -> Code {
         let source = if self.settings.per_source { self.source } else { Source::new(None, None) };
-        match self.host.take_turn(self.account.uid, &source) {
+        // Names that are no account share a tally, and not their turns.
+        let name = if self.account == Account::NOBODY { self.user } else { c"" };
+        match self.host.take_turn(self.account.uid, name, &source) {
             Ok(Turn::Taken(table)) => {
                 let now = self.host.now();
                 match table.lock(&self.source, &self.settings, now) {
@@ -188,6 +200,7 @@ impl<'a> Attempt<'a> {
                     }
                 }
             }
+            Ok(Turn::Busy) if self.account == Account::NOBODY => Code::Ignore,
             Ok(Turn::Busy) => {
                 self.refuse(None, "other attempts from there are under way and do not come to an end")
             }

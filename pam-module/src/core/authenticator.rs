@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use lockdown_enforcement::{DenialKind, DenialReport, Phase, ReadError, Record, Request, escape};
 
-use super::{Account, Asked, Code, Host, Priority, because, breaks_glass, is_root, tell, who};
+use super::{Account, Code, Host, Priority, ask_password, because, breaks_glass, is_root, tell, who};
 use crate::arguments::{Arguments, AuthenticatorType, OnError};
 
 /// Why an authenticator may not be used.
@@ -18,10 +18,8 @@ pub(super) enum Obstacle {
 /// Answers for the guarded module. Nothing is said, and an account that is not locked, that does not exist or that has no such
 /// authenticator gets the same answer.
 pub(super) fn check(host: &dyn Host, arguments: &Arguments, kind: AuthenticatorType) -> Code {
-    match host.ask_user() {
-        Asked::Given => {}
-        Asked::Later => return Code::Incomplete,
-        Asked::Failed => return Code::ConversationError,
+    if let Err(code) = host.ask_user().or_answer() {
+        return code;
     }
     // The service has not said who it is, and neither has the user: whatever is guarded knows no more.
     let Some(user) = host.user() else { return Code::Success };
@@ -41,7 +39,12 @@ pub(super) fn obstacle(
     user: &CStr,
 ) -> Option<Obstacle> {
     let account = match host.account(user) {
-        Ok(account) => account?,
+        Ok(Some(account)) => account,
+        Ok(None) => {
+            // For no longer and no shorter than for an account that has no record.
+            let _ = host.record(Account::NOBODY.uid);
+            return None;
+        }
         Err(error) => {
             let why = format!("NSS cannot say who that is ({error})");
             return undecided(host, arguments, (user, None), arguments.on_error, why);
@@ -153,13 +156,8 @@ impl Obstacle {
 /// enrolled either.
 fn unavailable(host: &dyn Host, kind: AuthenticatorType) -> Code {
     if kind == AuthenticatorType::Password {
-        let asked = host.ask_password();
-        if asked == Asked::Later {
-            return Code::Incomplete;
-        }
-        host.delay_failure();
-        if asked == Asked::Failed {
-            return Code::ConversationError;
+        if let Err(code) = ask_password(host) {
+            return code;
         }
         host.spoil_password();
     }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use lockdown_enforcement::LockEntry;
 
@@ -37,6 +38,8 @@ enum Step {
     AuthInfo(String),
     Say(&'static str),
     Log(Priority, &'static str),
+    SinceBegin(Duration),
+    Wait(Duration),
     Report(fn(&Request) -> bool),
     Lost(io::ErrorKind),
 }
@@ -158,9 +161,10 @@ impl Host for Script {
     fn clear_failures(&self, _: u32, _: Option<&Source>) -> io::Result<usize> {
         next!(self, "clear_failures", Clear(answer) => Ok(answer))
     }
-    fn take_turn(&self, _: u32, source: &Source) -> io::Result<Turn> {
+    fn take_turn(&self, uid: u32, name: &CStr, source: &Source) -> io::Result<Turn> {
         next!(self, "take_turn", TakeTurn(expected, answer) => {
             assert_eq!(source.text(), expected);
+            assert_eq!(name.is_empty(), uid != NOBODYS_UID, "{name:?}");
             answer
         })
     }
@@ -169,6 +173,17 @@ impl Host for Script {
     }
     fn held(&self) -> Option<Held> {
         next!(self, "held", IsHeld(answer) => answer)
+    }
+    fn begin_attempt(&self) {}
+    /// This, and the waiting, only for scripts that are about it.
+    fn since_begin(&self) -> Option<Duration> {
+        match self.next_if(|step| matches!(step, SinceBegin(_))) {
+            Some(SinceBegin(since)) => Some(since),
+            _ => None,
+        }
+    }
+    fn wait(&self, time: Duration) {
+        next!(self, "wait", Wait(expected) => assert_eq!(time, expected));
     }
     /// Only for scripts that are about it.
     fn end_attempt(&self) {

@@ -4,23 +4,19 @@ use std::ffi::CStr;
 
 use lockdown_enforcement::{Phase, Request, TriggerReport, escape};
 
-use super::{Account, Asked, Code, Host, Priority, who};
+use super::{Account, Code, Host, Priority, ask_password, who};
 
 /// In auth: the dialogue, the wait and the answer of pam_unix(8) for a wrong password. The report goes out after the
 /// question, so that a lockdown that begins at once shows in nothing.
 pub(super) fn in_auth(host: &dyn Host) -> Code {
-    match host.ask_user() {
-        Asked::Given => {}
-        Asked::Later => return Code::Incomplete,
-        Asked::Failed => return Code::ConversationError,
+    if let Err(code) = host.ask_user().or_answer() {
+        return code;
     }
-    let asked = host.ask_password();
-    if asked == Asked::Later {
-        return Code::Incomplete;
+    let asked = ask_password(host);
+    if asked != Err(Code::Incomplete) {
+        pull(host, Phase::Auth);
     }
-    host.delay_failure();
-    pull(host, Phase::Auth);
-    if asked == Asked::Given { Code::AuthError } else { Code::ConversationError }
+    asked.err().unwrap_or(Code::AuthError)
 }
 
 /// In account: there is nothing to ask, and nothing is said.

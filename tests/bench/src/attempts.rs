@@ -59,7 +59,8 @@ pub fn run(options: &Options, scratch: &Path) -> Result<[Goal; 2], Box<dyn Error
             "fail-4",
             "pam_lockdown preauth+authfail",
             Some(&lockdown_tally),
-            wrong(&lockdown, &format!("{lockdown} authfail")),
+            // What it does, without what it waits afterwards.
+            wrong(&lockdown, &format!("{lockdown} authfail answer_after=0")),
         )?,
     ];
     let permit = "auth required pam_permit.so\n";

@@ -21,7 +21,7 @@ use std::error::Error;
 use std::ffi::CString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use lockdown_enforcement::{DenyDirectory, LockEntry, Record};
 use measure::{Measured, Stack, Work, measure};
@@ -31,18 +31,18 @@ const FIRST_UID: u32 = 1_000_000;
 
 struct Options {
     check: bool,
-    module: PathBuf,
+    /// The module; `None`: what is built of this tree.
+    module: Option<PathBuf>,
     user: CString,
 }
 
 fn options() -> Result<Options, Box<dyn Error>> {
-    let built = std::env::current_exe()?.with_file_name("libpam_lockdown.so");
-    let mut options = Options { check: false, module: built, user: c"daemon".into() };
+    let mut options = Options { check: false, module: None, user: c"daemon".into() };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--check" => options.check = true,
-            "--module" => options.module = words.next().ok_or("--module needs a path")?.into(),
+            "--module" => options.module = Some(words.next().ok_or("--module needs a path")?.into()),
             "--user" => options.user = CString::new(words.next().ok_or("--user needs a name")?)?,
             _ => {
                 return Err(format!(
@@ -51,10 +51,6 @@ fn options() -> Result<Options, Box<dyn Error>> {
                 .into());
             }
         }
-    }
-    if !options.module.is_file() {
-        let module = options.module.display();
-        return Err(format!("{module} is missing: `cargo build --release -p pam-lockdown` builds it").into());
     }
     Ok(options)
 }
@@ -70,6 +66,16 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     goals.extend(attempts);
     let missed = goals.into_iter().filter(|goal| !goal.met_aloud()).count();
     Ok(if options.check && missed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Builds the module as the package has it: what lies there may be of an earlier tree.
+fn build() -> Result<PathBuf, Box<dyn Error>> {
+    let arguments = ["build", "--release", "--quiet", "--locked", "--package", "pam-lockdown"];
+    let status = Command::new(env!("CARGO")).args(arguments).status()?;
+    if !status.success() {
+        return Err("the module cannot be built, see above".into());
+    }
+    Ok(std::env::current_exe()?.with_file_name("libpam_lockdown.so"))
 }
 
 fn print_net<'a>(
@@ -130,7 +136,11 @@ fn stacks(options: &Options, scratch: &Path) -> Result<[Stack; 6], Box<dyn Error
     // As an installation leaves it: what a linker has written lies in the page cache in single pages, and costs some
     // microseconds more to map.
     let module = scratch.join("pam_lockdown.so");
-    fs::copy(&options.module, &module)?;
+    let built = match &options.module {
+        Some(path) => path.clone(),
+        None => build()?,
+    };
+    fs::copy(built, &module)?;
     let lockdown = |service: &str, count: u32| -> Result<Stack, Box<dyn Error>> {
         let directory = DenyDirectory::new(scratch.join(format!("deny-{count}")));
         fill(&directory, count)?;

@@ -22,7 +22,7 @@ use std::{
 
 use tokio::sync::{Notify, OwnedMutexGuard};
 
-use lockdown_enforcement::{AttemptReport, Source, Table, TallyDirectory};
+use lockdown_enforcement::{AttemptReport, Source, Table, TallyDirectory, tally::NOBODYS_UID};
 
 use crate::per_uid::PerUid;
 pub use fold::{FoldError, fold};
@@ -49,6 +49,9 @@ impl Attempts {
 
     /// Takes a report; its account is folded soon. Waits for nothing.
     pub fn report(&self, report: &AttemptReport) {
+        if report.uid == NOBODYS_UID {
+            return;
+        }
         self.queue().report(report, Instant::now());
         self.reported.notify_one();
     }

@@ -92,13 +92,30 @@ fn an_attempt_that_never_gets_its_turn_is_refused() {
 }
 
 #[test]
-fn strangers_root_and_trusted_sources_have_the_dialogue_and_no_turn() {
-    assert_eq!(run(AuthFunction::PreAuth, begun(c"stranger", None)), Code::Ignore);
+fn root_and_trusted_sources_have_the_dialogue_and_no_turn() {
     assert_eq!(run(AuthFunction::PreAuth, begun(c"root", Some(ROOT))), Code::Ignore);
     let mut trusted = begun(c"alice", Some(ALICE));
     let trusted_sources = vec!["192.0.2.0/24".parse().unwrap()];
     trusted[1] = Settings(Ok(Some(AttackProtection { trusted_sources, ..AttackProtection::default() })));
     assert_eq!(run(AuthFunction::PreAuth, trusted), Code::Ignore);
+}
+
+#[test]
+fn a_name_that_is_no_account_takes_the_same_way_and_is_never_refused() {
+    for (turn, ends) in
+        [(Ok(Turn::Taken(Table::default())), vec![Now, Hold(Held::InTurn(0))]), (Ok(Turn::Busy), vec![])]
+    {
+        let script = begun(c"stranger", None).into_iter().chain([TakeTurn("192.0.2.1", turn)]).chain(ends);
+        assert_eq!(run(AuthFunction::PreAuth, script), Code::Ignore);
+    }
+    let mut start =
+        vec![IsHeld(Some(Held::InTurn(0))), enabled(), User(Some(c"stranger")), About("sshd"), Nss(Ok(None))];
+    let not_counted = Failure { standing: Standing::NotCounted, ..failure(1, None) };
+    let report = |request: &Request| matches!(request, Request::Attempt(report) if report.uid == NOBODYS_UID);
+    start.extend([Now, Add(false, Ok(not_counted)), Ids(0, 0), Report(report), EndAttempt]);
+    assert_eq!(run(AuthFunction::AuthFail, start), Code::AuthError);
+    let start = [IsHeld(None), enabled(), User(Some(c"stranger")), About("sshd"), Nss(Ok(None)), EndAttempt];
+    assert_eq!(run(AuthFunction::AuthSucc, start), Code::Success);
 }
 
 #[test]
@@ -203,6 +220,24 @@ fn what_was_refused_is_not_counted_and_does_not_succeed() {
     let refused = || [IsHeld(Some(Held::Refused)), EndAttempt];
     assert_eq!(run(AuthFunction::AuthFail, refused()), Code::AuthError);
     assert_eq!(run(AuthFunction::AuthSucc, refused()), Code::AuthError);
+}
+
+#[test]
+fn failures_are_answered_in_steps_once_the_turn_has_ended() {
+    let wait = |answer_after, since: u64, expected: u64| {
+        let (since, expected) = (Duration::from_millis(since), Duration::from_millis(expected));
+        let script = [IsHeld(Some(Held::Refused)), SinceBegin(since), EndAttempt, Wait(expected)];
+        let arguments =
+            Arguments { function: Some(AuthFunction::AuthFail), answer_after, ..Arguments::default() };
+        let script = Script(RefCell::new(script.into()));
+        assert_eq!(authenticate(&script, &arguments, 0), Code::AuthError);
+    };
+    let default = Arguments::default().answer_after;
+    wait(default, 0, 500);
+    wait(default, 30, 470);
+    wait(default, 501, 499);
+    wait(Duration::from_secs(1), 30, 970);
+    wait(Duration::ZERO, 30, 0);
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn an_attempt_with_a_usable_password_goes_on_as_it_is() {
     }
     let no_record = [User(Some(c"alice")), known(ALICE), File(Ok(None))];
     assert_eq!(preauth(Arguments::default(), None, no_record), Code::Ignore);
-    let stranger = [User(Some(c"nobody here")), Nss(Ok(None))];
+    let stranger = [User(Some(c"nobody here")), Nss(Ok(None)), File(Ok(None))];
     assert_eq!(preauth(Arguments::default(), None, stranger), Code::Ignore);
     assert_eq!(preauth(Arguments::default(), None, [User(None)]), Code::Ignore);
 }
@@ -163,7 +163,7 @@ fn what_is_not_locked_is_usable() {
 
 #[test]
 fn a_stranger_and_a_failed_conversation_are_answered_as_ever() {
-    let stranger = [AskUser(Asked::Given), User(Some(c"nobody here")), Nss(Ok(None))];
+    let stranger = [AskUser(Asked::Given), User(Some(c"nobody here")), Nss(Ok(None)), File(Ok(None))];
     assert_eq!(guard(AuthenticatorType::Password, stranger), Code::Success);
     assert_eq!(guard(AuthenticatorType::Pin, [AskUser(Asked::Given), User(None)]), Code::Success);
     assert_eq!(guard(AuthenticatorType::Pin, [AskUser(Asked::Later)]), Code::Incomplete);
