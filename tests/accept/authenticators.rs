@@ -236,7 +236,10 @@ on_each_release!(
         ] {
             alice.run(&format!("lockdownctl {asks}")).code(NOT_AUTHORIZED);
         }
-        assert!(host.events_about("alice", "lock-authenticator").is_empty());
+        let events = host.events_about("alice", "lock-authenticator");
+        assert!(events.iter().all(|event| event["outcome"] == "refused") && events.len() == 1, "{events:#?}");
+        let own = alice.run("lockdownctl --json authenticators").ok().json();
+        assert!(own.as_array().expect("an array").iter().all(|one| one["locked"] == false), "{own:#}");
     }
 );
 
