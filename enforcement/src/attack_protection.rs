@@ -27,19 +27,21 @@ use std::process;
 
 use crate::lines::{Fault, Lines, put, seal, unseal};
 use crate::source::{Network, Source};
-use crate::tally::SLOTS;
 
 const FIRST_LINE: &str = "lockdown-attack-protection 1";
 const MAX_BYTES: usize = 64 * 1024;
 /// 68 years.
 const MAX_SECONDS: u32 = 1 << 31;
 
+/// More failed attempts than this a tally has no details of.
+pub const MAX_ATTEMPTS: u32 = 128;
+
 /// `[attack_protection]` of `lockdown.toml`, enabled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttackProtection {
-    /// As many failed attempts lock: from one source, or in all without `per_source`. 1 to [`SLOTS`].
+    /// As many failed attempts lock: from one source, or in all without `per_source`. 1 to [`MAX_ATTEMPTS`].
     pub max_attempts: u32,
-    /// As many failed attempts from remote hosts lock the account for all remote hosts. `max_attempts` to [`SLOTS`].
+    /// As many failed attempts from remote hosts lock the account for all remote hosts. `max_attempts` to [`MAX_ATTEMPTS`].
     pub max_attempts_total: u32,
     /// How far back they count, in seconds.
     pub window: u32,
@@ -175,7 +177,7 @@ impl AttackProtection {
     pub fn is_in_range(&self) -> bool {
         let seconds = 1..=MAX_SECONDS;
         (1..=self.max_attempts_total).contains(&self.max_attempts)
-            && self.max_attempts_total <= SLOTS as u32
+            && self.max_attempts_total <= MAX_ATTEMPTS
             && seconds.contains(&self.window)
             && self.duration.is_none_or(|duration| seconds.contains(&duration))
     }

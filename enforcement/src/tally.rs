@@ -29,7 +29,7 @@
 //!
 //! A clock that was set back leaves failures in the future: they count, and their locks stand.
 
-use crate::attack_protection::AttackProtection;
+use crate::attack_protection::{AttackProtection, MAX_ATTEMPTS};
 use crate::source::Source;
 use crate::text::Text;
 
@@ -42,7 +42,7 @@ pub use file::{TallyDirectory, TallyFile};
 pub const NOBODYS_UID: u32 = u32::MAX;
 
 /// As many failures a tally has details of.
-pub const SLOTS: usize = 128;
+pub const SLOTS: usize = MAX_ATTEMPTS as usize;
 
 /// The size of a slot. Power of two: no slot lies on two pages.
 pub const SLOT_BYTES: usize = 128;

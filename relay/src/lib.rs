@@ -19,6 +19,7 @@ pub mod local;
 pub mod log;
 pub mod network;
 pub mod pool;
+pub mod report;
 mod sendmail;
 pub mod serve;
 mod signature;

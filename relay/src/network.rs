@@ -5,33 +5,12 @@ use std::time::SystemTime;
 use lockdown_delivery::{Item, Outcome, Transport};
 
 use crate::{
-    email, smtp,
+    email,
+    report::Report,
+    smtp,
     tls::{self, Roots},
     webhook,
 };
-
-/// What became of an item, and what that says about others.
-#[derive(Debug)]
-pub struct Report {
-    /// The verdict.
-    pub outcome: Outcome,
-    /// The destination could not be reached at all: others that wait for it would fail likewise.
-    pub unreachable: bool,
-}
-
-impl Report {
-    /// About this item.
-    #[must_use]
-    pub fn reached(outcome: Outcome) -> Self {
-        Self { outcome, unreachable: false }
-    }
-
-    /// About its destination.
-    #[must_use]
-    pub fn unreachable(outcome: Outcome) -> Self {
-        Self { outcome, unreachable: true }
-    }
-}
 
 /// Mail servers and receivers of webhooks.
 pub struct Network {

@@ -14,7 +14,7 @@ use std::{
 
 use lockdown_delivery::{Item, MAX_IN_FLIGHT, MAX_PER_DESTINATION, Outcome, Verdict};
 
-use crate::{log, network::Report};
+use crate::{log, report::Report};
 
 /// JSON that is in memory at a time, in bytes; a larger item waits until it is alone.
 const MAX_BYTES: usize = 8 * 1024 * 1024;

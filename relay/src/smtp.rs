@@ -21,7 +21,7 @@ use lockdown_delivery::{Outcome, Smtp, Tls, visible};
 
 use crate::{
     email::Mail,
-    network::Report,
+    report::Report,
     tls::{Roots, is_this_host},
 };
 

@@ -12,7 +12,7 @@ use ureq::{
 
 use crate::{
     alertmanager,
-    network::Report,
+    report::Report,
     signature, standard,
     tls::{Roots, is_this_host},
 };

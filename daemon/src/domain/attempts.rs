@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 
 use lockdown_enforcement::{Source, Table};
 
-use super::lock::Time;
-
-/// The source of a lock that holds for every remote host.
-pub const REMOTE: &str = "remote";
+use super::lock::{REMOTE, Time};
 
 const LOCAL: &str = "local";
 const USER: &str = "user:";

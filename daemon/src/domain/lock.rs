@@ -2,10 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
-use super::attempts::REMOTE;
-
 /// Unix seconds.
 pub type Time = i64;
+
+/// The source of a lock that holds for every remote host.
+pub const REMOTE: &str = "remote";
 
 /// Who may lift a lock, and why it stands. Locks of different owners never merge.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,10 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Result, Row, params, types::Type};
 
 use super::{Change, StoreError, accounts::AccountId};
-use crate::domain::{
-    attempts::REMOTE,
-    lock::{Lock, NewLock, Owner, Time},
-};
+use crate::domain::lock::{Lock, NewLock, Owner, REMOTE, Time};
 
 const COLUMNS: &str =
     "locks.id, authenticator, owner, reason, message, created_by, expires_at, locks.created_at, source";

@@ -13,7 +13,7 @@ use std::{
 };
 
 use lockdown_delivery::{Item, MAX_FRAME, Outcome, Transport, frame};
-use lockdown_relay::{network::Report, pool::Pool, serve::serve};
+use lockdown_relay::{pool::Pool, report::Report, serve::serve};
 use rustix::{process::geteuid, thread::set_thread_res_uid};
 
 use crate::relay::{Daemon, Relay, item, retried};
