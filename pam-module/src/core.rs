@@ -58,8 +58,8 @@
 //! | the process is not root's | no opinion | `PAM_AUTH_ERR` | `PAM_SUCCESS` |
 //! | the module panics | no opinion | `PAM_AUTH_ERR` | `PAM_SUCCESS` |
 //!
-//! Whatever `authfail` is reached by is answered at a multiple of `answer_after=` after the password was there: modules that judge
-//! take their time for an account, and less or more for a name that is none.
+//! Whatever `authfail` is reached by is answered at a multiple of `answer_after=` after the password was there, and up to a fifth of it
+//! later: modules that judge take their time for an account, and less or more for a name that is none.
 //!
 //! In account a remote login is denied while such a lock is in force for its source, and told until when: it got there by
 //! another way than a password that was judged. Local ones are not looked at, so that jobs of cron go on.
@@ -263,6 +263,8 @@ pub trait Host {
     fn since_begin(&self) -> Option<Duration>;
     /// Waits.
     fn wait(&self, time: Duration);
+    /// A number that nobody can guess.
+    fn random(&self) -> u16;
     /// Keeps this of the attempt until [`end_attempt`](Self::end_attempt), or until the transaction ends.
     fn hold(&self, held: Held);
     /// What was kept.

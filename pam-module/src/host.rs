@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::Path;
 use std::thread::sleep;
@@ -221,6 +222,11 @@ impl Host for PamHost<'_> {
 
     fn wait(&self, time: Duration) {
         sleep(time);
+    }
+
+    fn random(&self) -> u16 {
+        // A hash with keys of the kernel's randomness.
+        RandomState::new().hash_one(()) as u16
     }
 
     fn end_attempt(&self) {

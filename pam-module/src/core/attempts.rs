@@ -72,7 +72,8 @@ fn refuse(host: &dyn Host) -> Code {
     Code::AuthError
 }
 
-/// The password was wrong. Answers at a multiple of `step` after it was there, unless that is zero.
+/// The password was wrong. Answers at a multiple of `step` after it was there, unless that is zero, and up to a fifth later: a
+/// busy machine wakes whoever has worked a little later than whoever has not.
 pub(super) fn failed(host: &dyn Host, step: Duration) -> Code {
     if host.held() != Some(Held::Refused)
         && let Some(settings) = settings(host)
@@ -86,7 +87,8 @@ pub(super) fn failed(host: &dyn Host, step: Duration) -> Code {
     // Others need not wait as well.
     host.end_attempt();
     if let Some(rest) = rest {
-        host.wait(rest);
+        let fifth = step / 5;
+        host.wait(rest + fifth * u32::from(host.random()) / (1 << u16::BITS));
     }
     Code::AuthError
 }

@@ -185,6 +185,9 @@ impl Host for Script {
     fn wait(&self, time: Duration) {
         next!(self, "wait", Wait(expected) => assert_eq!(time, expected));
     }
+    fn random(&self) -> u16 {
+        1 << 15
+    }
     /// Only for scripts that are about it.
     fn end_attempt(&self) {
         self.next_if(|step| matches!(step, EndAttempt));
