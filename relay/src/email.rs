@@ -30,7 +30,7 @@ pub(crate) struct Mail {
 /// # Errors
 /// An address that is none; which.
 pub(crate) fn build(item: &Item, from: &str, to: &[String], now: SystemTime) -> Result<Mail, String> {
-    let sender: Mailbox = from.parse().map_err(|_| no_address(from))?;
+    let sender = mailbox(from)?;
     let recipients = to.iter().map(|to| recipient(to)).collect::<Result<Vec<_>, _>>()?;
     // lettre looks for recipients in the headers otherwise, where it knows no mailboxes without a domain.
     let anybody = Envelope::new(None, vec![sender.email.clone()]).map_err(|error| error.to_string())?;
@@ -75,12 +75,18 @@ fn no_address(text: &str) -> String {
     format!("{} is no mail address", visible(text, 128))
 }
 
+/// An address of ASCII, maybe with a display name: others need SMTPUTF8 (RFC 6531) of every server on the way.
+fn mailbox(text: &str) -> Result<Mailbox, String> {
+    let mailbox = text.parse::<Mailbox>().ok();
+    mailbox.filter(|mailbox| AsRef::<str>::as_ref(&mailbox.email).is_ascii()).ok_or_else(|| no_address(text))
+}
+
 /// A recipient as it stands in the header, and where the mail goes.
 fn recipient(text: &str) -> Result<(String, String), String> {
     if is_local_mailbox(text) {
         return Ok((text.to_owned(), text.to_owned()));
     }
-    let mailbox: Mailbox = text.parse().map_err(|_| no_address(text))?;
+    let mailbox = mailbox(text)?;
     // A display name goes as it was written, unless it could be more than a name.
     let shown = if mailbox.name.as_deref().is_some_and(|name| name.chars().all(is_plain)) {
         mailbox.to_string()
@@ -240,9 +246,15 @@ mod tests {
     fn recipients() {
         assert_eq!(mail(&item(wall()), "root").to, ["root"]);
         let error = |to: &str| build(&item(wall()), "a@example.org", &[to.to_owned()], at(0)).unwrap_err();
-        for to in
-            ["", "-oQ/tmp", "a b", "a@", "a@example.org\r\nBcc: b@example.org", "\"a\r\nb\"@example.org"]
-        {
+        for to in [
+            "",
+            "-oQ/tmp",
+            "a b",
+            "a@",
+            "a@example.org\r\nBcc: b@example.org",
+            "\"a\r\nb\"@example.org",
+            "é@example.org",
+        ] {
             assert!(error(to).ends_with(" is no mail address"), "{to:?}");
         }
         let named = mail(&item(wall()), "\"Mallory, the\" <security@example.org>");
