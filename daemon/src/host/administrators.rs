@@ -53,11 +53,19 @@ impl Administrators {
     }
 }
 
-async fn members(admin_groups: &[String], nss: &Nss) -> Vec<Account> {
+/// The members of `admin_groups`, in the first place or otherwise, some more than once. Of what NSS does not answer for, nobody.
+pub async fn members(admin_groups: &[String], nss: &Nss) -> Vec<Account> {
     let everyone = nss.enumerate().await.unwrap_or_default();
     let mut members = Vec::new();
     for group in admin_groups {
-        let Ok(Some((gid, names))) = nss.group(group).await else { continue };
+        let (gid, names) = match nss.group(group).await {
+            Ok(Some(found)) => found,
+            Ok(None) => continue,
+            Err(error) => {
+                tracing::warn!("not all administrators are known: {error}");
+                continue;
+            }
+        };
         members.extend(everyone.iter().filter(|account| account.gid == gid).cloned());
         for name in names {
             members.extend(nss.by_name(&name).await.ok().flatten());

@@ -13,9 +13,11 @@ const NEVER: Duration = Duration::from_millis(500);
 on_each_release!(
     fn administrators_read_it_where_they_are_logged_in(host: &Host) {
         host.run(&["usermod", "--append", "--groups", "sudo", "bob"]).ok();
+        // Whose own group it is stands in no list of its members.
+        host.sh("useradd --create-home --gid sudo dave; echo dave:dave-secret-7 | chpasswd").ok();
         // login(1) gives them their terminals; those that ssh clients of root's run on would be root's.
         let console = |user: &str| host.console_login(user, &password_of(user)).shell();
-        let [alice, bob, carol] = ["alice", "bob", "carol"].map(console);
+        let [alice, bob, carol, dave] = ["alice", "bob", "carol", "dave"].map(console);
         let root = host.terminal(&["sleep", "600"]);
         carol.ask(&format!("({DESKTOP} >/dev/null 2>&1 &)")).ok();
         let on_desktop = "org.freedesktop.Notifications";
@@ -29,7 +31,7 @@ on_each_release!(
         let title = format!("[lockdown] {}: lock bob", name.text());
 
         host.lockdownctl(&["lock", "bob", "--keep-sessions", "--reason", "phished\n<b>\u{1b}[2J"]).ok();
-        for terminal in [&carol, &root] {
+        for terminal in [&carol, &dave, &root] {
             terminal.wait_for(&title);
             terminal.wait_for(r"lock of bob: phished\n<b>\u{1b}[2J");
         }

@@ -11,7 +11,7 @@ use lockdown_delivery::{
 use crate::{
     core::Core,
     domain::identifier::EMAIL,
-    host::secret_file,
+    host::{administrators, secret_file},
     store::{StoreError, identifiers, outbox::Message},
 };
 
@@ -172,16 +172,11 @@ async fn own_addresses(core: &Core, accounts: BTreeSet<String>) -> Result<BTreeS
         .await
 }
 
-/// Those who administer the host: members of `admin_groups`. Of what NSS does not answer for, nobody.
+/// Those who administer the host: root, and the members of `admin_groups`.
 async fn administrators(core: &Core) -> Vec<String> {
-    let mut users = BTreeSet::from(["root".to_owned()]);
-    for group in &core.settings().protected.admin_groups {
-        match core.nss().group(group).await {
-            Ok(found) => users.extend(found.into_iter().flat_map(|(_, members)| members)),
-            Err(error) => tracing::warn!("the administrators are not all told: {error}"),
-        }
-    }
-    users.into_iter().collect()
+    let members = administrators::members(&core.settings().protected.admin_groups, &core.nss()).await;
+    let users = members.into_iter().map(|member| member.name).chain(["root".to_owned()]);
+    users.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 #[cfg(test)]
