@@ -15,8 +15,8 @@ use crate::{
     store::{Change, StoreError, outbox},
 };
 
-/// Longest error that is kept, in characters.
-const MAX_ERROR: usize = 400;
+/// Longest error that is kept or shown, in characters.
+pub(super) const MAX_ERROR: usize = 400;
 
 /// What became of one message.
 #[derive(Clone, Debug)]
@@ -76,20 +76,17 @@ fn note(
             outbox::delivered(change, number)?;
             "delivered"
         }
-        // It was on its way when the rule was taken out, and there is nobody to try it for any more.
-        Outcome::Retry { .. } if rules.named(&rule).is_none() => {
-            outbox::refused(change, number, &error)?;
-            failures.add(&rule, &action, &error);
-            "failed"
-        }
-        Outcome::Retry { after, .. } => match outbox::failed(change, number, &error, after, random, now)? {
-            Next::At(_) => "retried",
-            Next::GivenUp => {
-                failures.add(&rule, &action, &error);
-                "failed"
+        Outcome::Retry { after, .. } if rules.named(&rule).is_some() => {
+            match outbox::failed(change, number, &error, after, random, now)? {
+                Next::At(_) => "retried",
+                Next::GivenUp => {
+                    failures.add(&rule, &action, &error);
+                    "failed"
+                }
             }
-        },
-        Outcome::Refused { .. } => {
+        }
+        // One that was on its way when the rule was taken out has nobody to be tried for any more.
+        Outcome::Retry { .. } | Outcome::Refused { .. } => {
             outbox::refused(change, number, &error)?;
             failures.add(&rule, &action, &error);
             "failed"
@@ -110,16 +107,20 @@ fn note(
 /// # Errors
 /// [`StoreError`]
 pub async fn give_up(core: &Core, error: String, now: Time) -> Result<(), StoreError> {
-    core.store
+    let given_up: Result<usize, StoreError> = core
+        .store
         .write(move |change| {
             let mut failures = Failures::default();
-            for (rule, action, error) in outbox::give_up(change, now, &error)? {
-                failures.add(&rule, &action, &error);
-                metrics::count_delivery("failed");
+            let given_up = outbox::give_up(change, now, &error)?;
+            for (rule, action, error) in &given_up {
+                failures.add(rule, action, error);
             }
-            failures.record(change, now)
+            failures.record(change, now)?;
+            Ok(given_up.len())
         })
-        .await
+        .await;
+    (0..given_up?).for_each(|_| metrics::count_delivery("failed"));
+    Ok(())
 }
 
 /// Events about what was given up: one for each rule, however many messages that are.
