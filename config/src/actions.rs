@@ -30,6 +30,3 @@ pub const ACTIONS: &[&str] = &[
     "notification-test",
     "notifications-retried",
 ];
-
-/// Names of the severities that events have, the least first.
-pub const SEVERITIES: &[&str] = &["info", "notice", "warning", "critical"];

@@ -19,19 +19,21 @@ mod layers;
 mod notify;
 mod provenance;
 mod settings;
+mod severity;
 mod value;
 
-pub use actions::{ACTIONS, SEVERITIES};
+pub use actions::ACTIONS;
 pub use default_file::default_file;
 pub use error::{Error, Position, Problem};
 pub use glob::Glob;
 pub use layers::Paths;
-pub use notify::{Rule, Severity, Transport};
+pub use notify::{Rule, Transport};
 pub use provenance::{Entry, Loaded, Origin, Provenance};
 pub use settings::{
     AttackProtection, Email, Enforcement, Events, FollowKeys, Lock, Lockdown, Notifications, Nss, Protected,
     SelfService, Sessions, Settings, Tls,
 };
+pub use severity::{SEVERITIES, Severity};
 pub use value::Value;
 
 impl Settings {

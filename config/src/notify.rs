@@ -7,12 +7,13 @@ use lockdown_delivery::Template;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use crate::actions::{ACTIONS, SEVERITIES};
+use crate::actions::ACTIONS;
 use crate::destination::{Word, Words, absolute_path, argument, mail_address, url};
 use crate::document::unknown;
 use crate::error::{escape, quote};
 use crate::glob::Glob;
 use crate::settings::Key;
+use crate::severity::{SEVERITIES, Severity};
 use crate::value::{Fault, Given, Kind, OneOf, Text, Value};
 
 /// How word gets out.
@@ -41,32 +42,6 @@ impl Transport {
             Self::Alertmanager => "alertmanager",
             Self::Exec => "exec",
             Self::Wall => "wall",
-        }
-    }
-}
-
-/// How much attention a message wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// Ordinary.
-    Info,
-    /// Somebody changed something.
-    Notice,
-    /// Somebody should look.
-    Warning,
-    /// Somebody should look now.
-    Critical,
-}
-
-impl Severity {
-    /// As it is called in the configuration and in events.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Notice => "notice",
-            Self::Warning => "warning",
-            Self::Critical => "critical",
         }
     }
 }

@@ -4,8 +4,10 @@ mod verify;
 
 use std::{collections::BTreeMap, io::Write, time::Duration};
 
+use clap::builder::PossibleValuesParser;
 use futures_util::StreamExt;
 use jiff::Zoned;
+use lockdown_config::SEVERITIES;
 use lockdown_dbus_api::{options::EventFilter, views::Event};
 
 use super::Context;
@@ -56,7 +58,7 @@ pub struct Args {
     action: Vec<String>,
 
     /// Only events of at least this severity
-    #[arg(long, value_name = "SEVERITY", value_parser = ["info", "notice", "warning", "critical"])]
+    #[arg(long, value_name = "SEVERITY", value_parser = PossibleValuesParser::new(SEVERITIES))]
     severity: Option<String>,
 
     /// Only events about locks of this owner, such as operator, lockdown or attack-protection

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use lockdown_dbus_api::tags::Tags;
 
+pub use lockdown_config::Severity;
+
 use super::lock::{Owner, Time};
 
 /// Makes the enum of what can happen. A line is `Action "name" Severity "MESSAGE_ID";`: the name in the store, on the bus and
@@ -107,41 +109,6 @@ impl Action {
     }
 }
 
-/// How much attention an event wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Ordinary.
-    Info,
-    /// Somebody changed something.
-    Notice,
-    /// Somebody should look.
-    Warning,
-    /// Somebody should look now.
-    Critical,
-}
-
-impl Severity {
-    /// Every severity, from the least on.
-    pub const ALL: [Self; 4] = [Self::Info, Self::Notice, Self::Warning, Self::Critical];
-
-    /// The severity with this name.
-    #[must_use]
-    pub fn by_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|severity| severity.name() == name)
-    }
-
-    /// The name in the store and on the bus.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Notice => "notice",
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        }
-    }
-}
-
 /// How it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -151,6 +118,27 @@ pub enum Outcome {
     Refused(String),
     /// The host did not let it happen; why.
     Failed(String),
+}
+
+impl Outcome {
+    /// The name in the store and on the bus.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Refused(_) => "refused",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// Why it was refused or failed; empty if it was not.
+    #[must_use]
+    pub fn error(&self) -> &str {
+        match self {
+            Self::Success => "",
+            Self::Refused(why) | Self::Failed(why) => why,
+        }
+    }
 }
 
 /// Named values, in the order of their names.

@@ -8,7 +8,7 @@ use std::{
 use lockdown_config::{Glob, Rule, Settings};
 
 use super::{
-    event::{Action, Event, Severity},
+    event::{Action, Event},
     lock::Time,
 };
 
@@ -95,12 +95,6 @@ pub fn is_for_groups<'a>(rule: &Rule, mut groups: impl Iterator<Item = &'a Strin
     rule.groups.is_none() || groups.any(|group| any(rule.groups.as_deref(), group))
 }
 
-/// How urgent a message of a rule about an event is.
-#[must_use]
-pub fn severity(rule: &Rule, event: Severity) -> Severity {
-    rule.severity.and_then(|severity| Severity::by_name(severity.name())).unwrap_or(event)
-}
-
 /// How long to wait after this many attempts. `random` is from 0 to 1: many messages that failed together do not come back
 /// together.
 #[must_use]
@@ -136,7 +130,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::event::Outcome;
+    use crate::domain::event::{Outcome, Severity};
 
     fn rules(text: &str) -> Rules {
         let root = tempfile::tempdir().unwrap();

@@ -16,6 +16,7 @@ pub mod nss;
 pub mod pam_stacks;
 pub mod processes;
 pub mod quarantine;
+pub mod random;
 pub mod readiness;
 pub mod relay;
 pub mod secret_file;

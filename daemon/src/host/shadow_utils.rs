@@ -17,7 +17,7 @@ use tokio::{
 
 use lockdown_enforcement::escape::escape;
 
-use super::shadow;
+use super::{random, shadow};
 
 const USERMOD: &str = "/usr/sbin/usermod";
 const CHPASSWD: &str = "/usr/sbin/chpasswd";
@@ -417,12 +417,7 @@ fn one_line(said: &str) -> String {
 }
 
 fn recovery_code() -> io::Result<String> {
-    let mut random = [0; CODE_GROUPS * 5];
-    let mut filled = 0;
-    while filled < random.len() {
-        let rest = random.get_mut(filled..).unwrap_or_default();
-        filled += rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty())?;
-    }
+    let random: [u8; CODE_GROUPS * 5] = random::bytes()?;
     let letter = |byte: &u8| char::from(CODE_ALPHABET[usize::from(byte % 32)]);
     let groups: Vec<String> = random.chunks(5).map(|group| group.iter().map(letter).collect()).collect();
     Ok(groups.join("-"))

@@ -18,6 +18,8 @@ use tokio::{
 
 use lockdown_enforcement::escape::escape;
 
+use super::random;
+
 /// What starts them.
 pub const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
 
@@ -101,9 +103,7 @@ impl TransientUnit {
     /// # Errors
     /// If the kernel has no random number.
     pub fn new(name: &str, properties: &'static [&'static str]) -> Result<Self, UnitError> {
-        let mut random = [0; 8];
-        rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())
-            .map_err(|error| UnitError::NotRun(error.to_string()))?;
+        let random = random::bytes().map_err(|error| UnitError::NotRun(error.to_string()))?;
         let name = format!("{name}-{:016x}.service", u64::from_ne_bytes(random));
         RUNNING.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
         Ok(Self { name, properties })

@@ -4,7 +4,7 @@
 use lockdown_enforcement::escape::escape;
 
 use crate::{
-    domain::event::{Event, Fields, Outcome, Severity},
+    domain::event::{Event, Fields, Severity},
     logging,
     store::events::{
         Recorded,
@@ -40,11 +40,6 @@ fn write(recorded: &Recorded) {
     let Recorded { id, hash, event } = recorded;
     let text = |text: &str| escape(text).to_string();
     let caller = |key: &str| event.caller.get(key).map(|value| text(value));
-    let (outcome, error) = match &event.outcome {
-        Outcome::Success => ("success", ""),
-        Outcome::Refused(why) => ("refused", why.as_str()),
-        Outcome::Failed(why) => ("failed", why.as_str()),
-    };
     // The level has to be known when this is compiled.
     macro_rules! write_at {
         ($level:ident) => {
@@ -59,8 +54,8 @@ fn write(recorded: &Recorded) {
                 lockdown_target = text(&event.target),
                 lockdown_owner = text(&event.owner),
                 lockdown_reason = text(&event.reason),
-                lockdown_outcome = outcome,
-                lockdown_error = text(error),
+                lockdown_outcome = event.outcome.name(),
+                lockdown_error = text(event.outcome.error()),
                 lockdown_caller_name = caller("name"),
                 lockdown_caller_uid = caller("uid"),
                 lockdown_caller_loginuid = caller("loginuid"),
@@ -112,11 +107,7 @@ fn line(event: &Event) -> String {
     for (key, value) in &event.tags {
         add(&format!("tag_{key}"), value);
     }
-    match &event.outcome {
-        Outcome::Success => {}
-        Outcome::Refused(why) => add("refused", why),
-        Outcome::Failed(why) => add("failed", why),
-    }
+    add(event.outcome.name(), event.outcome.error());
     line
 }
 
@@ -137,7 +128,7 @@ fn quoted(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::event::Action;
+    use crate::domain::event::{Action, Outcome};
 
     const CATALOG: &str = include_str!("../../../packaging/catalog/lockdown.catalog");
 

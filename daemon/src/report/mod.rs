@@ -52,10 +52,10 @@ pub fn start() -> std::io::Result<()> {
 /// Tells of these events.
 pub fn events(events: Vec<Recorded>) {
     for recorded in events {
-        let head = Head { id: recorded.id, hash: recorded.hash.to_vec() };
+        let Recorded { id, hash, .. } = recorded;
         send(Report::Event(Box::new(recorded)));
-        if head.id % HEAD_EVERY == 0 {
-            send(Report::Head(Box::new(head)));
+        if id % HEAD_EVERY == 0 {
+            send(Report::Head(Box::new(Head { id, hash: hash.to_vec() })));
         }
     }
 }

@@ -176,6 +176,11 @@ impl<'a> Attempt<'a> {
         Some(Self { host, settings, user, account, circumstances, source })
     }
 
+    /// Whether the name is no account.
+    fn is_on_nobody(&self) -> bool {
+        self.account == Account::NOBODY
+    }
+
     /// Whether it is judged in turn.
     fn is_in_turn(&self) -> bool {
         self.settings.counts(self.account.uid, &self.circumstances.service, &self.source)
@@ -183,13 +188,13 @@ impl<'a> Attempt<'a> {
 
     /// Services may have users of their own, which NSS does not know: those are never locked out.
     fn counts(&self) -> bool {
-        self.account != Account::NOBODY && self.is_in_turn()
+        !self.is_on_nobody() && self.is_in_turn()
     }
 
     fn take_turn(&self) -> Code {
         let source = if self.settings.per_source { self.source } else { Source::new(None, None) };
         // Names that are no account share a tally, and not their turns.
-        let name = if self.account == Account::NOBODY { self.user } else { c"" };
+        let name = if self.is_on_nobody() { self.user } else { c"" };
         match self.host.take_turn(self.account.uid, name, &source) {
             Ok(Turn::Taken(table)) => {
                 let now = self.host.now();
@@ -202,7 +207,7 @@ impl<'a> Attempt<'a> {
                     }
                 }
             }
-            Ok(Turn::Busy) if self.account == Account::NOBODY => Code::Ignore,
+            Ok(Turn::Busy) if self.is_on_nobody() => Code::Ignore,
             Ok(Turn::Busy) => {
                 self.refuse(None, "other attempts from there are under way and do not come to an end")
             }

@@ -6,7 +6,10 @@ use super::{Context, moment_of};
 use crate::{
     client::Client,
     exit::Failure,
-    output::{json, text::escape},
+    output::{
+        json,
+        text::{count, escape},
+    },
 };
 
 /// Find out whether somebody has changed the audit trail
@@ -40,10 +43,10 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     if found.ok {
         return Ok(());
     }
-    let number = found.problems.len() as u64 + found.more;
+    let number = found.problems.len() + found.more as usize;
     let see = if context.quiet { "; `lockdownctl events verify` names them" } else { "" };
-    let problems = if number == 1 { "problem" } else { "problems" };
-    Err(Failure::Incomplete(format!("the audit trail is not whole: {number} {problems}{see}")))
+    let problems = count(number, "problem", "problems");
+    Err(Failure::Incomplete(format!("the audit trail is not whole: {problems}{see}")))
 }
 
 fn text(found: &Verification) -> String {

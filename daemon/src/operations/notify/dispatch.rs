@@ -25,6 +25,7 @@ use crate::{
     },
     host::{
         clock::{self, Alarm},
+        random,
         relay::{self, Answer, Link, VERDICT},
     },
     store::{
@@ -403,8 +404,7 @@ impl Dispatcher {
 
 /// From 0 to 1.
 fn random() -> f64 {
-    let mut bytes = [0; 4];
     // Without a random number, messages that failed together come back together.
-    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
-    f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX)
+    let number = random::bytes().map_or(0, u32::from_ne_bytes);
+    f64::from(number) / f64::from(u32::MAX)
 }

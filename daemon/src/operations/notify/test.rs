@@ -9,15 +9,12 @@ use lockdown_dbus_api::{
 use lockdown_delivery::{Outcome, still_visible};
 use lockdown_enforcement::escape::escape;
 
-use super::item;
+use super::{item, settle::MAX_ERROR};
 use crate::{
     bus::caller::Caller,
     core::Core,
-    domain::{
-        event::{Action, Event},
-        notify,
-    },
-    host::{clock, relay},
+    domain::event::{Action, Event},
+    host::{clock, random, relay},
     store::{StoreError, events, outbox::Message},
 };
 
@@ -49,7 +46,7 @@ pub async fn test(core: &Core, caller: &Caller, name: &str) -> Result<Vec<Notifi
                 rule: rule.name,
                 transport: rule.transport.name().to_owned(),
                 success: outcome == Outcome::Delivered,
-                error: outcome.error().map(|error| still_visible(error, 400)),
+                error: outcome.error().map(|error| still_visible(error, MAX_ERROR)),
             }
         }
     });
@@ -76,14 +73,12 @@ async fn record(core: &Core, caller: &Caller, name: &str) -> Result<views::Event
 }
 
 async fn attempt(core: &Core, rule: &Rule, event: views::Event) -> Result<Outcome, Outcome> {
-    let mut random = [0; 16];
-    rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())
-        .map_err(|error| Outcome::retry(error.to_string()))?;
+    let random = random::bytes().map_err(|error| Outcome::retry(error.to_string()))?;
     let message = Message {
         number: 0,
         id: format!("msg_{:032x}", u128::from_ne_bytes(random)),
         rule: rule.name.clone(),
-        severity: notify::severity(rule, Action::NotificationTest.severity()),
+        severity: rule.severity.unwrap_or(Action::NotificationTest.severity()),
         action: event.action.clone(),
         attempt: 1,
         total: 1,

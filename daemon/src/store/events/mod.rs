@@ -14,7 +14,7 @@ use rusqlite::{
 };
 
 use self::chain::{Hash, Head};
-use crate::domain::event::{Event, Outcome};
+use crate::domain::event::Event;
 
 pub use query::{list, numbered};
 
@@ -36,11 +36,6 @@ pub struct Recorded {
 pub(super) fn append(connection: &Connection, head: &mut Head, event: Event) -> Result<Recorded> {
     // Where rows were cut off, the gap stays to be seen.
     let id = head.id.max(chain::highest_id(connection)?).saturating_add(1);
-    let (outcome, error) = match &event.outcome {
-        Outcome::Success => ("success", ""),
-        Outcome::Refused(why) => ("refused", why.as_str()),
-        Outcome::Failed(why) => ("failed", why.as_str()),
-    };
     let (caller, input, tags) = (json(&event.caller), json(&event.input), json(&event.tags));
     let text = |text| ValueRef::Text(str::as_bytes(text));
     let values = [
@@ -52,8 +47,8 @@ pub(super) fn append(connection: &Connection, head: &mut Head, event: Event) -> 
         text(&event.target),
         text(&event.owner),
         text(&event.reason),
-        text(outcome),
-        text(error),
+        text(event.outcome.name()),
+        text(event.outcome.error()),
         text(&caller),
         text(&input),
         text(&tags),

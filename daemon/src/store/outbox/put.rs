@@ -32,7 +32,7 @@ pub(in crate::store) fn put(
         let new = New {
             rule: &rule.name,
             transport: rule.transport.name(),
-            severity: notify::severity(rule, event.severity()),
+            severity: rule.severity.unwrap_or(event.severity()),
             is_unsure: rule.groups.is_some(),
         };
         let is_gathered = notify::is_gathered(event.action);
