@@ -17,6 +17,7 @@ pub struct PamHandle {
     _private: [u8; 0],
 }
 
+// SAFETY: as security/_pam_types.h, security/pam_modules.h and security/pam_ext.h declare them.
 #[link(name = "pam")]
 unsafe extern "C" {
     fn pam_get_item(handle: *const PamHandle, item: c_int, value: *mut *const c_void) -> c_int;
@@ -61,6 +62,9 @@ const ATTEMPT: &CStr =
     };
 
 /// Called by libpam for what it was given by [`Transaction::keep`], once.
+///
+/// # Safety
+/// `data` is null or a pointer that [`Transaction::keep`] has made, and nobody uses it any more.
 unsafe extern "C" fn drop_attempt(_: *mut PamHandle, data: *mut c_void, _: c_int) {
     if !data.is_null() {
         // SAFETY: `keep` has made it from a box, and libpam gives it back once.

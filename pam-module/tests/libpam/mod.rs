@@ -52,6 +52,7 @@ struct Conversation {
     data: *const c_void,
 }
 
+// SAFETY: as security/pam_appl.h and security/_pam_types.h declare them.
 #[link(name = "pam")]
 unsafe extern "C" {
     fn pam_start_confdir(
