@@ -143,7 +143,7 @@ async fn serve_one(core: &Arc<Core>, connection: OwnedFd, peer: Peer) -> io::Res
             Ok(())
         }
         Request::Trigger(report) => {
-            lockdown::triggered(core, report, peer.pid).await;
+            lockdown::triggered(core, report.login, peer.pid).await;
             Ok(())
         }
     }

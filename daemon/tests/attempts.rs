@@ -15,7 +15,8 @@ use lockdown_dbus_api::{
     views::{Event, Failure, Lock},
 };
 use lockdown_enforcement::{
-    AttackProtection, AttemptOutcome, AttemptReport, LockEntry, Record, Source, TallyDirectory, tally::SLOTS,
+    AttackProtection, AttemptOutcome, AttemptReport, LockEntry, Login, Record, Source, TallyDirectory,
+    tally::SLOTS,
 };
 use lockdownd::{
     core::Core,
@@ -145,16 +146,15 @@ async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 }
 
 fn report(outcome: AttemptOutcome) -> AttemptReport {
-    AttemptReport {
+    let login = Login {
         account: "whatever was typed".into(),
         uid: UID,
         service: "sshd".into(),
-        tty: None,
         remote_host: Some("192.0.2.1".into()),
-        remote_user: None,
         pid: 1,
-        outcome,
-    }
+        ..Login::default()
+    };
+    AttemptReport { login, outcome }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use lockdown_config::Settings;
 use lockdown_dbus_api::{Error, ManagerProxy, options};
-use lockdown_enforcement::{Phase, TriggerReport};
+use lockdown_enforcement::Login;
 use lockdownd::{
     bus::caller::Caller,
     core::Core,
@@ -39,17 +39,14 @@ fn settings() -> Settings {
 }
 
 async fn trigger(core: &Arc<Core>) {
-    let report = TriggerReport {
+    let login = Login {
         account: NAME.into(),
         uid: UID,
         service: "sshd".into(),
-        tty: None,
-        remote_host: None,
-        remote_user: None,
         pid: std::process::id(),
-        phase: Phase::Account,
+        ..Login::default()
     };
-    lockdown::triggered(core, report, std::process::id()).await;
+    lockdown::triggered(core, login, std::process::id()).await;
 }
 
 async fn last(core: &Core) -> Lockdown {

@@ -6,19 +6,23 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::record::{DecodeError, Record};
 
+/// Of a record's file: root's alone.
+const MODE: u32 = 0o600;
+
 /// A directory of deny records.
 #[derive(Clone, Debug)]
 pub struct DenyDirectory {
-    path: PathBuf,
+    path: Arc<Path>,
     owner: u32,
 }
 
@@ -72,7 +76,7 @@ impl ReadError {
 impl DenyDirectory {
     /// The directory at `path`, [`DENY_DIRECTORY`](crate::DENY_DIRECTORY) in an installed system. Touches nothing.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), owner: 0 }
+        Self { path: path.into().into(), owner: 0 }
     }
 
     /// Believes files of `owner` instead of root's: for tests that do not run as root.
@@ -107,31 +111,36 @@ impl DenyDirectory {
     /// `InvalidInput` for a record larger than [`Record::MAX_BYTES`], else what the file system says; the record that
     /// was there stays in force.
     pub fn prepare(&self, record: &Record) -> io::Result<Prepared> {
-        let path = self.record_path(record.uid);
-        let directory = self.path.clone();
+        let mut prepared =
+            Prepared { directory: Arc::clone(&self.path), uid: record.uid, change: Change::Remove };
         if record.is_empty() {
-            return Ok(Prepared { directory, path, temporary: None });
+            return Ok(prepared);
         }
         let bytes = record.encode();
         if bytes.len() > Record::MAX_BYTES {
             let message = format!("the deny record of uid {} would have {} bytes", record.uid, bytes.len());
             return Err(io::Error::new(ErrorKind::InvalidInput, message));
         }
-        let (mut file, temporary) = self.create_temporary(record.uid)?;
-        let prepared = Prepared { directory, path, temporary: Some(temporary) };
+        if self.has(record.uid, &bytes) {
+            prepared.change = Change::Nothing;
+            return Ok(prepared);
+        }
+        let (mut file, number) = self.create_temporary(record.uid)?;
+        prepared.change = Change::Replace(number);
         file.write_all(&bytes)?;
         file.sync_all()?;
         Ok(prepared)
     }
 
-    fn create_temporary(&self, uid: u32) -> io::Result<(File, PathBuf)> {
+    fn create_temporary(&self, uid: u32) -> io::Result<(File, u64)> {
         loop {
-            let path = self.path.join(format!(".{uid}.{}-{}.tmp", process::id(), unique()));
-            match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            let number = unique();
+            let path = temporary_path(&self.path, uid, number);
+            match OpenOptions::new().write(true).create_new(true).mode(MODE).open(path) {
                 // Left behind by an earlier process of the same pid.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
-                Ok(file) => return Ok((file, path)),
+                Ok(file) => return Ok((file, number)),
             }
         }
     }
@@ -142,24 +151,40 @@ impl DenyDirectory {
     /// # Errors
     /// See [`ReadError`]; the caller decides in which direction that fails.
     pub fn read(&self, uid: u32) -> Result<Option<Record>, ReadError> {
-        // Not to follow a link, nor to wait for the other end of a fifo, nor to get a terminal.
-        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-        let file = match OpenOptions::new().read(true).custom_flags(flags).open(self.record_path(uid)) {
-            Ok(file) => file,
+        let (file, status) = match self.open(uid) {
+            Ok(found) => found,
             Err(error) => return self.read_nothing(error),
         };
-        let status = file.metadata().map_err(ReadError::Io)?;
         if !status.is_file() || status.uid() != self.owner || status.mode() & 0o022 != 0 {
             return Err(ReadError::NotTrusted);
         }
         if status.size() > Record::MAX_BYTES as u64 {
             return Err(ReadError::Damaged(DecodeError::TooLarge));
         }
-        let mut bytes = Vec::with_capacity(status.size() as usize + 1);
-        // One more than allowed: should it have grown meanwhile, the decoder refuses it.
-        file.take(Record::MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(ReadError::Io)?;
+        let bytes = content(file, &status).map_err(ReadError::Io)?;
         let record = Record::decode(&bytes).map_err(ReadError::Damaged)?;
         if record.uid == uid { Ok(Some(record)) } else { Err(ReadError::OtherUid(record.uid)) }
+    }
+
+    /// Whether the file of `uid` is just as it would be written. To write and flush it again would change nothing.
+    fn has(&self, uid: u32, bytes: &[u8]) -> bool {
+        let is_as_written = |status: &Metadata| {
+            let mode = status.mode() & 0o7777;
+            status.is_file()
+                && status.uid() == self.owner
+                && mode == MODE
+                && status.size() == bytes.len() as u64
+        };
+        let found = self.open(uid).ok().filter(|(_, status)| is_as_written(status));
+        found.is_some_and(|(file, status)| content(file, &status).is_ok_and(|found| found == bytes))
+    }
+
+    fn open(&self, uid: u32) -> io::Result<(File, Metadata)> {
+        // Not to follow a link, nor to wait for the other end of a fifo, nor to get a terminal.
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(self.record_path(uid))?;
+        let status = file.metadata()?;
+        Ok((file, status))
     }
 
     /// There is no such file: fine if there is a directory that it is not in.
@@ -214,14 +239,23 @@ impl DenyDirectory {
     }
 }
 
-/// A record that is on disk but not yet in force. Dropped without [`publish`](Self::publish) it leaves nothing behind.
+/// A record that is on disk but not yet in force. Dropped without [`publish`](Self::publish) it leaves nothing behind. There may
+/// be a hundred thousand of them at once, so that it names no path.
 #[derive(Debug)]
 #[must_use = "a record is in force only once it is published"]
 pub struct Prepared {
-    directory: PathBuf,
-    path: PathBuf,
-    /// `None`: the record is to be removed.
-    temporary: Option<PathBuf>,
+    directory: Arc<Path>,
+    uid: u32,
+    change: Change,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Remove,
+    /// The record stands already.
+    Nothing,
+    /// By the one with this number in its temporary name.
+    Replace(u64),
 }
 
 impl Prepared {
@@ -234,32 +268,39 @@ impl Prepared {
     }
 
     fn put_in_place(&mut self) -> io::Result<()> {
-        if self.path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
-            self.move_directory_aside()?;
+        if self.change == Change::Nothing {
+            return Ok(());
         }
-        match &self.temporary {
-            None => remove_if_present(&self.path).map(drop),
-            Some(temporary) => {
-                std::fs::rename(temporary, &self.path)?;
-                self.temporary = None;
-                Ok(())
-            }
+        let path = self.directory.join(self.uid.to_string());
+        if path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+            move_directory_aside(&path)?;
         }
+        if let Change::Replace(number) = self.change {
+            std::fs::rename(temporary_path(&self.directory, self.uid, number), &path)?;
+        } else {
+            remove_if_present(&path)?;
+        }
+        self.change = Change::Nothing;
+        Ok(())
     }
+}
 
-    /// A directory can neither be replaced by a record nor removed as one. Whatever is in it is kept: it is not ours.
-    fn move_directory_aside(&self) -> io::Result<()> {
-        let mut aside = self.path.clone().into_os_string();
-        aside.push(format!(".aside.{}-{}", process::id(), unique()));
-        std::fs::rename(&self.path, aside)
-    }
+/// A directory can neither be replaced by a record nor removed as one. Whatever is in it is kept: it is not ours.
+fn move_directory_aside(path: &Path) -> io::Result<()> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".aside.{}-{}", process::id(), unique()));
+    std::fs::rename(path, aside)
+}
+
+fn temporary_path(directory: &Path, uid: u32, number: u64) -> PathBuf {
+    directory.join(format!(".{uid}.{}-{number}.tmp", process::id()))
 }
 
 impl Drop for Prepared {
     fn drop(&mut self) {
-        if let Some(temporary) = &self.temporary {
+        if let Change::Replace(number) = self.change {
             // Nothing to be done about a failure: `remove_temporaries` comes by at the next start.
-            let _ = std::fs::remove_file(temporary);
+            let _ = std::fs::remove_file(temporary_path(&self.directory, self.uid, number));
         }
     }
 }
@@ -273,12 +314,20 @@ pub fn publish_all(prepared: Vec<Prepared>) -> io::Result<()> {
     let mut directories = BTreeSet::new();
     for mut record in prepared {
         outcome = outcome.and(record.put_in_place());
-        directories.insert(std::mem::take(&mut record.directory));
+        directories.insert(Arc::clone(&record.directory));
     }
     for directory in directories {
         outcome = outcome.and(sync(&directory));
     }
     outcome
+}
+
+/// All of a record's file, or of one that is too large as much as it takes to see that.
+fn content(file: File, status: &Metadata) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(status.size() as usize + 1);
+    // One more than allowed: should it have grown meanwhile, the decoder refuses it.
+    file.take(Record::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// A number that this process has not given before.
@@ -300,143 +349,4 @@ fn sync(directory: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
-
-    use super::*;
-    use crate::record::LockEntry;
-
-    fn directory() -> (tempfile::TempDir, DenyDirectory) {
-        let scratch = tempfile::tempdir().unwrap();
-        let deny = DenyDirectory::new(scratch.path().join("deny"))
-            .owned_by(scratch.path().metadata().unwrap().uid());
-        deny.create().unwrap();
-        (scratch, deny)
-    }
-
-    fn locked(uid: u32) -> Record {
-        let lock = LockEntry {
-            id: 1,
-            owner: "operator".into(),
-            authenticator: None,
-            expires_at: None,
-            message: None,
-        };
-        Record { uid, account: "alice".into(), valid_until: None, locks: vec![lock] }
-    }
-
-    fn emptied(uid: u32) -> Record {
-        Record { locks: vec![], ..locked(uid) }
-    }
-
-    #[test]
-    fn a_directory_in_the_place_of_a_record_gives_way_and_keeps_its_content() {
-        let (_scratch, deny) = directory();
-        for record in [locked(1000), emptied(1000)] {
-            std::fs::create_dir(deny.record_path(1000)).unwrap();
-            std::fs::write(deny.record_path(1000).join("file"), "content").unwrap();
-            deny.prepare(&record).unwrap().publish().unwrap();
-            assert_eq!(deny.read(1000).unwrap(), Some(record).filter(|record| !record.is_empty()));
-            let aside = deny.list().unwrap().foreign.pop_first().unwrap();
-            assert_eq!(std::fs::read(deny.path().join(&aside).join("file")).unwrap(), b"content");
-            std::fs::remove_dir_all(deny.path().join(aside)).unwrap();
-            deny.remove(1000).unwrap();
-        }
-    }
-
-    #[test]
-    fn a_record_is_in_force_once_published_and_gone_once_emptied() {
-        let (_scratch, deny) = directory();
-        let prepared = deny.prepare(&locked(1000)).unwrap();
-        assert_eq!(deny.read(1000).unwrap(), None);
-        prepared.publish().unwrap();
-        assert_eq!(deny.read(1000).unwrap(), Some(locked(1000)));
-        assert_eq!(deny.record_path(1000).metadata().unwrap().mode() & 0o7777, 0o600);
-
-        let removal = deny.prepare(&emptied(1000)).unwrap();
-        assert_eq!(deny.read(1000).unwrap(), Some(locked(1000)));
-        removal.publish().unwrap();
-        assert_eq!(deny.read(1000).unwrap(), None);
-        deny.prepare(&emptied(1000)).unwrap().publish().unwrap();
-        assert_eq!(deny.list().unwrap(), Listing::default());
-    }
-
-    #[test]
-    fn what_is_not_published_leaves_nothing_behind() {
-        let (_scratch, deny) = directory();
-        drop(deny.prepare(&locked(1000)).unwrap());
-        assert_eq!(deny.list().unwrap(), Listing::default());
-    }
-
-    #[test]
-    fn many_are_published_at_once_and_a_failure_does_not_hold_up_the_others() {
-        let (_scratch, deny) = directory();
-        let all: Vec<_> = (1..=3).map(|uid| deny.prepare(&locked(uid)).unwrap()).collect();
-        std::fs::remove_file(all[1].temporary.as_ref().unwrap()).unwrap();
-        assert!(publish_all(all).is_err());
-        assert_eq!(deny.read(1).unwrap(), Some(locked(1)));
-        assert_eq!(deny.read(3).unwrap(), Some(locked(3)));
-        assert!(deny.list().unwrap().temporaries.is_empty());
-    }
-
-    #[test]
-    fn lists_records_temporaries_and_strangers_apart() {
-        let (_scratch, deny) = directory();
-        for name in ["1000", "01", "4294967296", ".1000.7-0.tmp", "readme"] {
-            std::fs::write(deny.path().join(name), "").unwrap();
-        }
-        let listing = deny.list().unwrap();
-        assert_eq!(listing.uids, BTreeSet::from([1000]));
-        assert_eq!(listing.temporaries, BTreeSet::from([".1000.7-0.tmp".into()]));
-        assert_eq!(listing.foreign, BTreeSet::from(["01".into(), "4294967296".into(), "readme".into()]));
-        assert_eq!(deny.remove_temporaries().unwrap(), 1);
-        assert!(deny.remove(1000).unwrap());
-        assert!(!deny.remove(1000).unwrap());
-    }
-
-    #[test]
-    fn a_record_too_large_is_refused_and_the_old_one_stands() {
-        let (_scratch, deny) = directory();
-        deny.prepare(&locked(1000)).unwrap().publish().unwrap();
-        let mut huge = locked(1000);
-        huge.locks[0].message = Some("x".repeat(Record::MAX_BYTES));
-        assert_eq!(deny.prepare(&huge).unwrap_err().kind(), ErrorKind::InvalidInput);
-        assert_eq!(deny.read(1000).unwrap(), Some(locked(1000)));
-        assert!(deny.list().unwrap().temporaries.is_empty());
-    }
-
-    #[test]
-    fn a_missing_directory_is_not_an_empty_one() {
-        let (scratch, _) = directory();
-        std::fs::write(scratch.path().join("file"), "").unwrap();
-        for path in ["gone", "gone/deeper", "file"] {
-            let read = DenyDirectory::new(scratch.path().join(path)).read(1000);
-            assert!(matches!(read, Err(ReadError::DirectoryMissing)), "{path}: {read:?}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_trusted_is_not_believed() {
-        let (_scratch, deny) = directory();
-        let untrusted = |uid| matches!(deny.read(uid), Err(ReadError::NotTrusted));
-        deny.prepare(&locked(1)).unwrap().publish().unwrap();
-        symlink(deny.record_path(1), deny.record_path(2)).unwrap();
-        assert!(untrusted(2), "a symbolic link");
-        std::fs::create_dir(deny.record_path(3)).unwrap();
-        assert!(untrusted(3), "a directory");
-        std::fs::set_permissions(deny.record_path(1), PermissionsExt::from_mode(0o620)).unwrap();
-        assert!(untrusted(1), "writable by the group");
-        assert!(matches!(deny.clone().owned_by(54321).read(1), Err(ReadError::NotTrusted)), "another's file");
-    }
-
-    #[test]
-    fn what_is_damaged_is_said_to_be() {
-        let (_scratch, deny) = directory();
-        std::fs::write(deny.record_path(1), "").unwrap();
-        assert!(matches!(deny.read(1), Err(ReadError::Damaged(DecodeError::Incomplete))));
-        std::fs::write(deny.record_path(2), vec![b'x'; Record::MAX_BYTES + 1]).unwrap();
-        assert!(matches!(deny.read(2), Err(ReadError::Damaged(DecodeError::TooLarge))));
-        std::fs::write(deny.record_path(3), locked(4).encode()).unwrap();
-        assert!(matches!(deny.read(3), Err(ReadError::OtherUid(4))));
-    }
-}
+mod tests;

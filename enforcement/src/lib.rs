@@ -32,8 +32,8 @@ pub use attack_protection::{AttackProtection, AttackProtectionError};
 pub use directory::{DenyDirectory, Listing, Prepared, ReadError, publish_all};
 pub use escape::escape;
 pub use frame::{
-    AttemptOutcome, AttemptReport, DenialReport, FrameError, MAX_FRAME, Phase, Reply, Request, SessionReport,
-    TriggerReport,
+    AttemptOutcome, AttemptReport, DenialReport, FrameError, Login, MAX_FRAME, Phase, Reply, Request,
+    SessionReport, TriggerReport,
 };
 pub use record::{DecodeError, LockEntry, Record};
 pub use source::{Network, Source};

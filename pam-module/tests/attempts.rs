@@ -98,8 +98,14 @@ fn success_starts_the_count_anew_and_the_daemon_is_told() {
     let daemon = Daemon::listen(&scratch.socket(), 16);
     let outcome = || {
         let Request::Attempt(report) = daemon.next() else { panic!("no attempt") };
-        assert_eq!((report.account.as_str(), report.uid, report.service.as_str()), (ACCOUNT, UID, "test"));
-        assert_eq!((report.remote_host.as_deref(), report.pid), (Some("192.0.2.1"), std::process::id()));
+        assert_eq!(
+            (report.login.account.as_str(), report.login.uid, report.login.service.as_str()),
+            (ACCOUNT, UID, "test")
+        );
+        assert_eq!(
+            (report.login.remote_host.as_deref(), report.login.pid),
+            (Some("192.0.2.1"), std::process::id())
+        );
         report.outcome
     };
     let fail = |number, locks: bool| {

@@ -137,11 +137,17 @@ fn the_daemon_is_told_of_sessions_and_denials() {
     assert_eq!(transaction.check_account(0), SUCCESS);
     assert_eq!(transaction.open_session(0), SUCCESS);
     let Request::SessionOpened(opened) = daemon.next() else { panic!("no session opened") };
-    assert_eq!((opened.account.as_str(), opened.uid, opened.service.as_str()), (ACCOUNT, UID, "sshd"));
-    assert_eq!((opened.tty.as_deref(), opened.remote_host.as_deref()), (Some("ssh"), Some("192.0.2.1\n")));
-    assert_eq!((opened.logind_session.as_deref(), opened.remote_user.as_deref()), (Some("c7"), None));
+    assert_eq!(
+        (opened.login.account.as_str(), opened.login.uid, opened.login.service.as_str()),
+        (ACCOUNT, UID, "sshd")
+    );
+    assert_eq!(
+        (opened.login.tty.as_deref(), opened.login.remote_host.as_deref()),
+        (Some("ssh"), Some("192.0.2.1\n"))
+    );
+    assert_eq!((opened.logind_session.as_deref(), opened.login.remote_user.as_deref()), (Some("c7"), None));
     assert_eq!(opened.auth_info.as_deref(), Some("publickey ssh-ed25519 AAAA"));
-    assert_eq!(opened.pid, std::process::id());
+    assert_eq!(opened.login.pid, std::process::id());
 
     assert_eq!(transaction.close_session(), SUCCESS);
     assert_eq!(daemon.next(), Request::SessionClosed(opened));
@@ -151,7 +157,7 @@ fn the_daemon_is_told_of_sessions_and_denials() {
     assert_eq!(transaction.open_session(0), PERM_DENIED);
     for phase in [Phase::Account, Phase::Session] {
         let Request::Denied(denied) = daemon.next() else { panic!("no denial") };
-        assert_eq!((denied.account.as_str(), denied.uid, denied.phase), (ACCOUNT, UID, phase));
+        assert_eq!((denied.login.account.as_str(), denied.login.uid, denied.phase), (ACCOUNT, UID, phase));
         assert_eq!(
             denied.kind,
             DenialKind::Locked { lock: 7, owner: "operator".into(), authenticator: None }
@@ -177,9 +183,9 @@ fn who_reaches_the_trigger_is_reported_and_sees_what_a_wrong_password_shows() {
     for (name, uid) in [(ACCOUNT, UID), ("root", 0)] {
         for phase in [Phase::Auth, Phase::Account] {
             let Request::Trigger(report) = daemon.next() else { panic!("no trigger") };
-            assert_eq!((report.account.as_str(), report.uid, report.phase), (name, uid, phase));
-            assert_eq!((report.service.as_str(), report.pid), ("test", std::process::id()));
-            assert_eq!(report.remote_host.as_deref(), Some("192.0.2.1"));
+            assert_eq!((report.login.account.as_str(), report.login.uid, report.phase), (name, uid, phase));
+            assert_eq!((report.login.service.as_str(), report.login.pid), ("test", std::process::id()));
+            assert_eq!(report.login.remote_host.as_deref(), Some("192.0.2.1"));
         }
     }
     // Nobody listens.

@@ -126,12 +126,13 @@ async fn announced(core: &Arc<Core>, session: LogindSession) {
 
 /// A report of the login path that a session was opened. `leader` is the process that reported it, by the kernel's word.
 pub async fn opened(core: &Arc<Core>, report: SessionReport, leader: u32) {
-    if report.service == "systemd-user" {
+    let SessionReport { login, logind_session, auth_info } = report;
+    if login.service == "systemd-user" {
         // The user manager: nobody signed in by it.
         return;
     }
     // sudo and su within a session inherit its id; it is theirs only if they lead it.
-    let logind_id = match report.logind_session {
+    let logind_id = match logind_session {
         Some(id) => match logind::get(&core.bus, &id).await {
             Ok(session) if session.leader == leader => Some(id),
             _ => None,
@@ -139,20 +140,20 @@ pub async fn opened(core: &Arc<Core>, report: SessionReport, leader: u32) {
         None => None,
     };
     // The login path says what the user typed; the store goes by the name that NSS has.
-    let name = match core.nss().by_uid(report.uid).await {
+    let name = match core.nss().by_uid(login.uid).await {
         Ok(Some(account)) => account.name,
-        _ => report.account,
+        _ => login.account,
     };
     let new = Session {
         account: name,
-        uid: report.uid,
+        uid: login.uid,
         logind_id,
-        service: report.service,
-        tty: report.tty.as_deref().map(terminal).unwrap_or_default(),
-        remote_host: report.remote_host.unwrap_or_default(),
+        service: login.service,
+        tty: login.tty.as_deref().map(terminal).unwrap_or_default(),
+        remote_host: login.remote_host.unwrap_or_default(),
         leader_pid: leader,
-        authenticator: report.auth_info.as_deref().map(sshd::authenticator).unwrap_or_default(),
-        authenticators: report.auth_info.as_deref().map(|info| ssh::used(info).ids).unwrap_or_default(),
+        authenticator: auth_info.as_deref().map(sshd::authenticator).unwrap_or_default(),
+        authenticators: auth_info.as_deref().map(|info| ssh::used(info).ids).unwrap_or_default(),
         started_at: clock::now(),
         ..Session::default()
     };
@@ -176,14 +177,15 @@ pub async fn closed(core: &Arc<Core>, leader: u32) {
 
 /// A report of the login path that it denied a login. sshd goes on without a session, with forwardings: it is ended.
 pub async fn denied(core: &Arc<Core>, report: DenialReport, reporter: u32) {
-    let mut event = Event::new(clock::now(), Action::LoginDenied, &report.account);
+    let mut event = Event::new(clock::now(), Action::LoginDenied, &report.login.account);
     event.outcome = Outcome::Refused(why(&report.kind));
-    event.input.insert("service", report.service.clone());
+    event.input.insert("service", report.login.service.clone());
     event.input.insert("phase", report.phase.to_string());
     event.input.extend(authenticator(&report).map(|authenticator| ("authenticator", authenticator)));
-    event.input.extend(report.tty.map(|tty| ("tty", tty)));
-    event.input.extend(report.remote_host.map(|host| ("remote_host", host)));
-    let phase = report.phase;
+    let DenialReport { login, phase, .. } = report;
+    let is_sshd = login.service == "sshd";
+    event.input.extend(login.tty.map(|tty| ("tty", tty)));
+    event.input.extend(login.remote_host.map(|host| ("remote_host", host)));
     let recorded = core.store.write(move |change| {
         if phase == Phase::Auth && is_repeated(change.connection(), &event)? {
             return Ok(());
@@ -194,7 +196,7 @@ pub async fn denied(core: &Arc<Core>, report: DenialReport, reporter: u32) {
         let error: StoreError = error;
         tracing::error!("a denied login could not be recorded: {error}");
     }
-    if report.phase == Phase::Session && report.service == "sshd" {
+    if phase == Phase::Session && is_sshd {
         let limit = core.settings().sessions.end_timeout;
         sweep::end_session(&core.bus, Target::Tree { leader: reporter }, None, limit).await;
     }

@@ -1,26 +1,28 @@
 use proptest::option::of;
 use proptest::prelude::*;
 
+use super::fields::{CUT_MARK, MAX_TEXT};
 use super::*;
 
-fn any_session() -> impl Strategy<Value = SessionReport> {
+fn any_login() -> impl Strategy<Value = Login> {
     let text = || any::<String>();
     let required = (text(), any::<u32>(), text(), any::<u32>());
-    (required, of(text()), of(text()), of(text()), of(text()), of(text())).prop_map(
-        |((account, uid, service, pid), tty, remote_host, remote_user, logind_session, auth_info)| {
-            SessionReport {
-                account,
-                uid,
-                service,
-                tty,
-                remote_host,
-                remote_user,
-                logind_session,
-                auth_info,
-                pid,
-            }
+    (required, of(text()), of(text()), of(text())).prop_map(
+        |((account, uid, service, pid), tty, remote_host, remote_user)| Login {
+            account,
+            uid,
+            service,
+            tty,
+            remote_host,
+            remote_user,
+            pid,
         },
     )
+}
+
+fn any_session() -> impl Strategy<Value = SessionReport> {
+    (any_login(), of(any::<String>()), of(any::<String>()))
+        .prop_map(|(login, logind_session, auth_info)| SessionReport { login, logind_session, auth_info })
 }
 
 fn any_kind() -> impl Strategy<Value = DenialKind> {
@@ -36,17 +38,13 @@ fn any_phase() -> impl Strategy<Value = Phase> {
 
 fn any_request() -> impl Strategy<Value = Request> {
     let denied = (any_session(), any_kind(), any_phase()).prop_map(|(session, kind, phase)| {
-        let SessionReport { account, uid, service, tty, remote_host, auth_info, pid, .. } = session;
-        Request::Denied(DenialReport { account, uid, service, tty, remote_host, auth_info, pid, phase, kind })
+        let SessionReport { login, auth_info, .. } = session;
+        Request::Denied(DenialReport { login, auth_info, phase, kind })
     });
-    let trigger = (any_session(), any_phase()).prop_map(|(session, phase)| {
-        let SessionReport { account, uid, service, tty, remote_host, remote_user, pid, .. } = session;
-        Request::Trigger(TriggerReport { account, uid, service, tty, remote_host, remote_user, pid, phase })
-    });
-    let attempt = (any_session(), any_outcome()).prop_map(|(session, outcome)| {
-        let SessionReport { account, uid, service, tty, remote_host, remote_user, pid, .. } = session;
-        Request::Attempt(AttemptReport { account, uid, service, tty, remote_host, remote_user, pid, outcome })
-    });
+    let trigger = (any_login(), any_phase())
+        .prop_map(|(login, phase)| Request::Trigger(TriggerReport { login, phase }));
+    let attempt = (any_login(), any_outcome())
+        .prop_map(|(login, outcome)| Request::Attempt(AttemptReport { login, outcome }));
     prop_oneof![
         any_session().prop_map(Request::SessionOpened),
         any_session().prop_map(Request::SessionClosed),
@@ -81,26 +79,26 @@ fn any_reply() -> impl Strategy<Value = Reply> {
     prop_oneof![Just(Reply::Allow), deny]
 }
 
-fn alice() -> SessionReport {
-    SessionReport { account: "alice".into(), uid: 1000, service: "su".into(), pid: 7, ..Default::default() }
+fn alice() -> Login {
+    Login { account: "alice".into(), uid: 1000, service: "su".into(), pid: 7, ..Login::default() }
+}
+
+fn session() -> SessionReport {
+    SessionReport { login: alice(), ..SessionReport::default() }
 }
 
 #[test]
 fn is_written_as_drawn() {
     let frame = b"\x01\x02\x01\x05\0alice\x02\x04\0\xe8\x03\0\0\x03\x02\0su\x04\x04\0\x07\0\0\0";
-    assert_eq!(Request::SessionClosed(alice()).encode(), frame);
-    let SessionReport { account, uid, service, pid, .. } = alice();
-    let (tty, remote_host, remote_user) = (None, None, Some("bob".into()));
-    let trigger =
-        TriggerReport { account, uid, service, tty, remote_host, remote_user, pid, phase: Phase::Auth };
+    assert_eq!(Request::SessionClosed(session()).encode(), frame);
+    let login = Login { remote_user: Some("bob".into()), ..alice() };
+    let trigger = TriggerReport { login, phase: Phase::Auth };
     let frame =
         b"\x01\x05\x01\x05\0alice\x02\x04\0\xe8\x03\0\0\x03\x02\0su\x04\x04\0\x07\0\0\0\x07\x03\0bob\x0a\x01\0\x03";
     assert_eq!(Request::Trigger(trigger).encode(), frame);
-    let SessionReport { account, uid, service, pid, .. } = alice();
-    let (tty, remote_host, remote_user) = (None, None, None);
     let lock = Some(TallyLock { source: true, remote: false, all: false, until: Some(5) });
     let outcome = AttemptOutcome::Failed { number: 10, counted: true, lock };
-    let attempt = AttemptReport { account, uid, service, tty, remote_host, remote_user, pid, outcome };
+    let attempt = AttemptReport { login: alice(), outcome };
     let frame = b"\x01\x06\x01\x05\0alice\x02\x04\0\xe8\x03\0\0\x03\x02\0su\x04\x04\0\x07\0\0\0\
         \x12\x01\0\x01\x13\x08\0\x0a\0\0\0\0\0\0\0\x14\x01\0\x09\x10\x08\0\x05\0\0\0\0\0\0\0";
     assert_eq!(Request::Attempt(attempt).encode(), frame);
@@ -130,28 +128,29 @@ fn refuses_what_is_not_a_frame() {
 
 #[test]
 fn skips_a_field_it_does_not_know() {
-    let mut frame = Request::SessionOpened(alice()).encode();
+    let mut frame = Request::SessionOpened(session()).encode();
     frame.extend(b"\xc8\x03\0new");
-    assert_eq!(Request::decode(&frame), Ok(Request::SessionOpened(alice())));
+    assert_eq!(Request::decode(&frame), Ok(Request::SessionOpened(session())));
 }
 
 #[test]
 fn the_longest_texts_still_make_a_frame() {
     let long = || Some("é".repeat(70_000));
-    let session = SessionReport {
+    let login = Login {
         account: "é".repeat(10_000),
         service: "x".repeat(10_000),
         tty: long(),
         remote_host: long(),
         remote_user: long(),
-        logind_session: long(),
-        auth_info: Some(format!("password\n{}", "k".repeat(70_000))),
         ..alice()
     };
+    let auth_info = Some(format!("password\n{}", "k".repeat(70_000)));
+    let session = SessionReport { login, logind_session: long(), auth_info };
     let frame = Request::SessionOpened(session).encode();
     assert!(frame.len() <= MAX_FRAME, "{}", frame.len());
     let Ok(Request::SessionOpened(session)) = Request::decode(&frame) else { panic!("refused") };
-    assert!(session.account.ends_with(CUT_MARK) && session.account.len() <= MAX_TEXT);
+    let account = session.login.account;
+    assert!(account.ends_with(CUT_MARK) && account.len() <= MAX_TEXT);
     assert_eq!(session.auth_info.as_deref(), Some("password"));
     let kind = DenialKind::Locked { lock: 1, owner: "o".repeat(9_000), authenticator: long() };
     let reply = Reply::Deny(Denial { kind, expires_at: None, message: long() }).encode();

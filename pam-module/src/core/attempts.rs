@@ -10,7 +10,7 @@ use lockdown_enforcement::{
 };
 
 use super::{
-    Account, Circumstances, Code, Held, Host, Priority, Turn, ask_password, authenticator, tell, who,
+    Account, Circumstances, Code, Held, Host, Priority, Turn, ask_password, authenticator, login, tell, who,
 };
 use crate::arguments::{Arguments, AuthenticatorType};
 use crate::message;
@@ -307,11 +307,8 @@ impl<'a> Attempt<'a> {
     }
 
     fn report(&self, outcome: AttemptOutcome) {
-        let Circumstances { service, tty, remote_host, remote_user, .. } = self.circumstances.clone();
-        let account = self.user.to_string_lossy().into_owned();
-        let (uid, pid) = (self.account.uid, self.host.process().pid);
-        let report = AttemptReport { account, uid, service, tty, remote_host, remote_user, pid, outcome };
-        tell(self.host, &Request::Attempt(report));
+        let login = login(self.user, self.account, &self.circumstances, self.host.process().pid);
+        tell(self.host, &Request::Attempt(AttemptReport { login, outcome }));
     }
 }
 

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use lockdown_enforcement::{DenialKind, DenialReport, Phase, ReadError, Record, Request, escape};
 
-use super::{Account, Code, Host, Priority, ask_password, because, breaks_glass, is_root, tell, who};
+use super::{Account, Code, Host, Priority, ask_password, because, breaks_glass, is_root, login, tell, who};
 use crate::arguments::{Arguments, AuthenticatorType, OnError};
 
 /// Why an authenticator may not be used.
@@ -137,13 +137,8 @@ impl Obstacle {
         let who = who(user, account, &circumstances);
         host.log(Priority::Notice, &format!("{} unavailable: {who} {}", kind.name(), because(&denial)));
         let report = DenialReport {
-            account: user.to_string_lossy().into_owned(),
-            uid: account.uid,
-            service: circumstances.service,
-            tty: circumstances.tty,
-            remote_host: circumstances.remote_host,
+            login: login(user, account, &circumstances, host.process().pid),
             auth_info: circumstances.auth_info,
-            pid: host.process().pid,
             phase: Phase::Auth,
             kind: denial,
         };

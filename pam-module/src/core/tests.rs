@@ -2,9 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::ffi::CString;
+use std::io;
 use std::time::Duration;
 
-use lockdown_enforcement::LockEntry;
+use lockdown_enforcement::{
+    AttackProtection, AttackProtectionError, Failure, LockEntry, Source, Table, tally::NOBODYS_UID,
+};
 
 use super::*;
 
@@ -334,7 +338,7 @@ fn a_session_is_reported_when_it_opens_and_when_it_closes() {
         About("sshd"),
         Ids(0, 0),
         Report(
-            |request| matches!(request, Request::SessionOpened(session) if session.uid == 1000 && session.pid == 7),
+            |request| matches!(request, Request::SessionOpened(session) if session.login.uid == 1000 && session.login.pid == 7),
         ),
     ];
     assert_eq!(open(Arguments::default(), 0, opened), Code::Success);
@@ -343,7 +347,9 @@ fn a_session_is_reported_when_it_opens_and_when_it_closes() {
         known(ALICE),
         About("sshd"),
         Ids(0, 0),
-        Report(|request| matches!(request, Request::SessionClosed(session) if session.account == "alice")),
+        Report(
+            |request| matches!(request, Request::SessionClosed(session) if session.login.account == "alice"),
+        ),
     ];
     let script = Script(RefCell::new(closed.into_iter().collect()));
     assert_eq!(close_session(&script, &Arguments::default(), 0), Code::Success);

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use lockdown_enforcement::{Phase, Request, TriggerReport, escape};
 
-use super::{Account, Code, Host, Priority, ask_password, who};
+use super::{Account, Code, Host, Priority, ask_password, login, who};
 
 /// In auth: the dialogue, the wait and the answer of pam_unix(8) for a wrong password. The report goes out after the
 /// question, so that a lockdown that begins at once shows in nothing.
@@ -54,16 +54,7 @@ fn report(host: &dyn Host, user: &CStr, account: Account, phase: Phase) {
     }
     let circumstances = host.circumstances();
     let line = format!("lockdown triggered: {} phase={phase}", who(user, account, &circumstances));
-    let report = TriggerReport {
-        account: user.to_string_lossy().into_owned(),
-        uid: account.uid,
-        service: circumstances.service,
-        tty: circumstances.tty,
-        remote_host: circumstances.remote_host,
-        remote_user: circumstances.remote_user,
-        pid: process.pid,
-        phase,
-    };
+    let report = TriggerReport { login: login(user, account, &circumstances, process.pid), phase };
     match host.report(&Request::Trigger(report)) {
         Ok(()) => host.log(Priority::Notice, &line),
         Err(error) => not_triggered(host, user, &format!("lockdownd cannot be told ({error})")),

@@ -34,8 +34,8 @@ impl Digest {
     /// An attempt that was refused without being judged.
     pub(super) fn add_refused(&mut self, report: &AttemptReport) {
         self.refused += 1;
-        let source = Source::new(report.remote_host.as_deref(), report.remote_user.as_deref());
-        let service = lockdown_enforcement::text::Text::<32>::cut(&report.service);
+        let source = Source::new(report.login.remote_host.as_deref(), report.login.remote_user.as_deref());
+        let service = lockdown_enforcement::text::Text::<32>::cut(&report.login.service);
         self.add(key_of(&source), service.as_str().to_owned());
     }
 

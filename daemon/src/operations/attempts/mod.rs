@@ -49,7 +49,7 @@ impl Attempts {
 
     /// Takes a report; its account is folded soon. Waits for nothing.
     pub fn report(&self, report: &AttemptReport) {
-        if report.uid == NOBODYS_UID {
+        if report.login.uid == NOBODYS_UID {
             return;
         }
         self.queue().report(report, Instant::now());

@@ -50,7 +50,7 @@ impl Entry {
 impl Queue {
     /// Takes a report.
     pub fn report(&mut self, report: &AttemptReport, now: Instant) {
-        let Some(entry) = self.entry(report.uid, now) else { return };
+        let Some(entry) = self.entry(report.login.uid, now) else { return };
         entry.reports += 1;
         let is_urgent = match report.outcome {
             AttemptOutcome::Failed { lock, .. } => lock.is_some(),
@@ -119,28 +119,26 @@ impl Queue {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use lockdown_enforcement::TallyLock;
+    use lockdown_enforcement::{Login, TallyLock};
 
     use super::*;
 
     fn report(uid: u32, outcome: AttemptOutcome) -> AttemptReport {
-        AttemptReport {
+        AttemptReport { login: login(uid, "192.0.2.1"), outcome }
+    }
+
+    fn login(uid: u32, host: &str) -> Login {
+        Login {
             account: "alice".into(),
             uid,
             service: "sshd".into(),
-            tty: None,
-            remote_host: Some("192.0.2.1".into()),
-            remote_user: None,
-            pid: 1,
-            outcome,
+            remote_host: Some(host.into()),
+            ..Login::default()
         }
     }
 
     pub(crate) fn refused_from(host: &str) -> AttemptReport {
-        AttemptReport {
-            remote_host: Some(host.into()),
-            ..report(1000, AttemptOutcome::Refused { until: None })
-        }
+        AttemptReport { login: login(1000, host), outcome: AttemptOutcome::Refused { until: None } }
     }
 
     fn failed(lock: Option<TallyLock>) -> AttemptReport {

@@ -19,7 +19,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use lockdown_dbus_api::{Error, options, views};
-use lockdown_enforcement::{TriggerReport, escape::escape};
+use lockdown_enforcement::{Login, escape::escape};
 
 use super::protect::Rule;
 use crate::{
@@ -125,15 +125,15 @@ pub async fn lockdown_self(
 }
 
 /// The login path came to a line that locks down (`trigger=lockdown`). `reporter` is the process that runs it.
-pub async fn triggered(core: &Arc<Core>, report: TriggerReport, reporter: u32) {
-    let order = Order::of_login_path(&core.settings(), &report, reporter);
+pub async fn triggered(core: &Arc<Core>, login: Login, reporter: u32) {
+    let order = Order::of_login_path(&core.settings(), &login, reporter);
     if let Err(error) = refuse_if_disabled(core) {
-        return refuse(core, &order, &report.account, &error.message()).await;
+        return refuse(core, &order, &login.account, &error.message()).await;
     }
     // The login path says what was typed; the store goes by the name that NSS has.
-    let account = match core.nss().by_uid(report.uid).await {
+    let account = match core.nss().by_uid(login.uid).await {
         Ok(Some(account)) => account,
-        _ => Account::without_nss(report.account, report.uid),
+        _ => Account::without_nss(login.account, login.uid),
     };
     let deciding = core.deciding().await;
     if let Some(protection) = Rule::for_one(core, &order.caller).check(&account).await {

@@ -2,7 +2,7 @@
 
 use lockdown_config::{SelfService, Settings};
 use lockdown_dbus_api::{Error, options};
-use lockdown_enforcement::TriggerReport;
+use lockdown_enforcement::Login;
 
 use crate::{
     bus::caller::Caller,
@@ -127,18 +127,18 @@ impl Order {
 
     /// The login path's.
     #[must_use]
-    pub fn of_login_path(settings: &Settings, report: &TriggerReport, reporter: u32) -> Self {
+    pub fn of_login_path(settings: &Settings, login: &Login, reporter: u32) -> Self {
         let caller = Caller {
-            name: format!("pam_lockdown ({})", report.service),
+            name: format!("pam_lockdown ({})", login.service),
             pid: Some(reporter),
-            tty: report.tty.clone(),
-            remote_host: report.remote_host.clone(),
+            tty: login.tty.clone(),
+            remote_host: login.remote_host.clone(),
             ..Caller::default()
         };
         Self {
             caller,
             by: By::LoginPath,
-            reason: format!("trigger=lockdown was reached in the PAM service {}", report.service),
+            reason: format!("trigger=lockdown was reached in the PAM service {}", login.service),
             message: settings.lock.message.clone().unwrap_or_default(),
             wanted: Wanted { actions: defaults(settings), suspects: Suspects::Report },
             abort: false,
@@ -274,17 +274,14 @@ mod tests {
         // Everything that this test descends from and that runs as its own user.
         let own = rustix::process::geteuid().as_raw();
         let account = Account::without_nss("alice".into(), own);
-        let report = TriggerReport {
+        let login = Login {
             account: "alice".into(),
             uid: own,
             service: "sudo".into(),
-            tty: None,
-            remote_host: None,
-            remote_user: None,
             pid: std::process::id(),
-            phase: lockdown_enforcement::Phase::Account,
+            ..Login::default()
         };
-        let order = Order::of_login_path(&Settings::default(), &report, std::process::id());
+        let order = Order::of_login_path(&Settings::default(), &login, std::process::id());
         assert!(!order.caller.lineage().is_empty());
         assert_eq!(order.spared(&account).marks, []);
         let operator = Caller { pid: Some(std::process::id()), ..Caller::default() };

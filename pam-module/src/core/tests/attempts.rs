@@ -111,7 +111,8 @@ fn a_name_that_is_no_account_takes_the_same_way_and_is_never_refused() {
     let mut start =
         vec![IsHeld(Some(Held::InTurn(0))), enabled(), User(Some(c"stranger")), About("sshd"), Nss(Ok(None))];
     let not_counted = Failure { standing: Standing::NotCounted, ..failure(1, None) };
-    let report = |request: &Request| matches!(request, Request::Attempt(report) if report.uid == NOBODYS_UID);
+    let report =
+        |request: &Request| matches!(request, Request::Attempt(report) if report.login.uid == NOBODYS_UID);
     start.extend([Now, Add(false, Ok(not_counted)), Ids(0, 0), Report(report), EndAttempt]);
     assert_eq!(run(AuthFunction::AuthFail, start), Code::AuthError);
     let start = [IsHeld(None), enabled(), User(Some(c"stranger")), About("sshd"), Nss(Ok(None)), EndAttempt];
@@ -177,7 +178,7 @@ fn a_failure_is_counted_and_reported_before_the_turn_ends() {
         Add(true, Ok(failure(2, None))),
         Ids(0, 0),
         Report(|request| {
-            matches!(request, Request::Attempt(report) if report.uid == 1000
+            matches!(request, Request::Attempt(report) if report.login.uid == 1000
                 && report.outcome == AttemptOutcome::Failed { number: 2, counted: true, lock: None })
         }),
         EndAttempt,

@@ -26,10 +26,10 @@ fn reported_in(phase: Phase) -> fn(&Request) -> bool {
     match phase {
         Phase::Auth => |request| {
             matches!(request, Request::Trigger(report)
-                if report.phase == Phase::Auth && report.uid == 1000 && report.account == "alice" && report.pid == 7)
+                if report.phase == Phase::Auth && report.login.uid == 1000 && report.login.account == "alice" && report.login.pid == 7)
         },
         _ => {
-            |request| matches!(request, Request::Trigger(report) if report.phase == Phase::Account && report.uid == 1000)
+            |request| matches!(request, Request::Trigger(report) if report.phase == Phase::Account && report.login.uid == 1000)
         }
     }
 }
@@ -67,7 +67,7 @@ fn root_is_reported_for_the_daemon_to_refuse_and_gets_the_same_answer() {
         known(ROOT),
         Ids(0, 0),
         About("sshd"),
-        Report(|request| matches!(request, Request::Trigger(report) if report.uid == 0)),
+        Report(|request| matches!(request, Request::Trigger(report) if report.login.uid == 0)),
         Log(Priority::Notice, "lockdown triggered: "),
     ];
     assert_eq!(in_account(script), Code::AuthError);
