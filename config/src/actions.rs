@@ -24,6 +24,7 @@ pub const ACTIONS: &[&str] = &[
     "session-end",
     "record-drift",
     "config-reload",
+    "apply",
     "events-pruned",
     "notification-failed",
     "notifications-dropped",

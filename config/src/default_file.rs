@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use crate::key::Key;
 use crate::notify;
-use crate::settings::{Key, SECTIONS, Settings, TOP};
+use crate::settings::{SECTIONS, Settings, TOP};
 
 const HEADER: &str = "\
 # Configuration of lockdown. Each setting is shown with its default and what it allows; to change one, take away

@@ -6,11 +6,10 @@ use std::ops::RangeInclusive;
 use toml::de::DeValue;
 
 use crate::error::quote;
-use crate::settings::{Email, Tls};
 use crate::value::{Fault, Given, Kind, Value};
 
 /// What one word has to be: why it is not, or nothing.
-type Check = fn(&str) -> Option<&'static str>;
+pub(crate) type Check = fn(&str) -> Option<&'static str>;
 
 /// A text that passes a check; the empty text is `None`.
 pub(crate) struct Word {
@@ -70,7 +69,7 @@ impl Kind for Words {
     }
 }
 
-fn read_word(kind: &impl Kind, check: Check, given: &Given<'_>) -> Result<String, Fault> {
+pub(crate) fn read_word(kind: &impl Kind, check: Check, given: &Given<'_>) -> Result<String, Fault> {
     let text = given.get_ref().as_str().ok_or_else(|| kind.wrong_type(given))?;
     match check(text) {
         None => Ok(text.to_owned()),
@@ -130,20 +129,6 @@ pub(crate) fn split_server(text: &str) -> Option<(&str, Option<u16>)> {
     match text.split_once(':') {
         None => Some((text, None)),
         Some((host, rest)) => Some((host, Some(port(rest)?))),
-    }
-}
-
-impl Email {
-    /// Host and port of the mail server; none: this host's own sendmail(8).
-    #[must_use]
-    pub fn server_address(&self) -> Option<(&str, u16)> {
-        let (host, port) = split_server(self.server.as_deref()?)?;
-        let usual = match self.tls {
-            Tls::Starttls => 587,
-            Tls::Tls => 465,
-            Tls::None => 25,
-        };
-        Some((host, port.unwrap_or(usual)))
     }
 }
 
@@ -255,11 +240,6 @@ mod tests {
             assert_eq!(split_server(text), expected);
             assert_eq!(server(text), None, "{text}");
         }
-        let email = |server: &str, tls| Email { server: Some(server.into()), tls, ..Email::default() };
-        assert_eq!(email("[::1]", Tls::None).server_address(), Some(("::1", 25)));
-        assert_eq!(email("m", Tls::Starttls).server_address(), Some(("m", 587)));
-        assert_eq!(email("m:26", Tls::Tls).server_address(), Some(("m", 26)));
-        assert_eq!(Email::default().server_address(), None);
         for bad in ["", ":25", "mail:", "mail:0", "mail:65536", "::1", "[::1", "[::1]25", "a b", "a/b", "-x"]
         {
             assert!(server(bad).is_some(), "{bad}");

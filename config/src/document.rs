@@ -6,38 +6,31 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use crate::error::{Position, Problem, escape};
+use crate::error::{Problem, escape};
+use crate::key::Key;
 use crate::notify;
 use crate::provenance::{Loaded, Origin};
-use crate::settings::{Key, SECTIONS, Section, Settings, TOP};
+use crate::report::{Lines, Report, unknown};
+use crate::settings::{SECTIONS, Section, Settings, TOP};
 use crate::value::Given;
 
 /// The name of the list of rules.
 const RULES: &str = "notify";
 
-/// A file with more problems than this is something else than a configuration.
-const MAX_PROBLEMS: usize = 20;
-
 /// Puts what the text sets over `loaded`. What is wrong is left out and given back, in the order of the text.
 pub(crate) fn apply(path: &Path, text: &str, loaded: &mut Loaded) -> Vec<Problem> {
-    let mut document = Document { path, text, lines: Lines::of(text), problems: Vec::new() };
+    let mut document = Document { path, lines: Lines::of(text), report: Report::new(path, text) };
     match DeTable::parse(text) {
         Ok(table) => document.apply(table.get_ref(), loaded),
-        Err(error) => {
-            let start = error.span().map_or(text.len(), |span| span.start);
-            let key = document.key_at(start);
-            document.problem(start, key, error.message().to_owned());
-        }
+        Err(error) => document.report.add_unparsable(0, &error),
     }
-    document.into_problems()
+    document.report.into_problems()
 }
 
 struct Document<'a> {
     path: &'a Path,
-    text: &'a str,
     lines: Lines<'a>,
-    /// With the byte at which they are.
-    problems: Vec<(usize, Option<String>, String)>,
+    report: Report<'a>,
 }
 
 impl Document<'_> {
@@ -58,7 +51,7 @@ impl Document<'_> {
                     let message = format!(
                         "is a section, not a value of the type {of}; write its keys below a line [{name}]"
                     );
-                    self.problem(given.span().start, Some((*name).to_owned()), message);
+                    self.report.add(given.span().start, Some((*name).to_owned()), message);
                 }
                 (None, other) => {
                     let message = match section_of(name.get_ref()) {
@@ -72,7 +65,7 @@ impl Document<'_> {
                             unknown("section", name.get_ref(), names)
                         }
                     };
-                    self.problem(name.span().start, Some(escape(name.get_ref())), message);
+                    self.report.add(name.span().start, Some(escape(name.get_ref())), message);
                 }
             }
         }
@@ -89,7 +82,7 @@ impl Document<'_> {
                 None => unknown("key", name.get_ref(), section.keys.iter().map(|key| key.name)),
             };
             let path = format!("{}.{}", section.name, escape(name.get_ref()));
-            self.problem(name.span().start, Some(path), message);
+            self.report.add(name.span().start, Some(path), message);
         }
     }
 
@@ -99,7 +92,7 @@ impl Document<'_> {
         });
         let Some(tables) = tables else {
             let message = "is a list of rules; write the keys of each below a line [[notify]]".to_owned();
-            return self.problem(given.span().start, Some(RULES.to_owned()), message);
+            return self.report.add(given.span().start, Some(RULES.to_owned()), message);
         };
         let mut names = BTreeSet::new();
         for (table, start) in tables {
@@ -108,7 +101,7 @@ impl Document<'_> {
                     let place = read.places.iter().find(|(key, _)| *key == "name");
                     let message = format!("\"{}\" is the name of another rule in this file", read.rule.name);
                     let start = place.map_or(start, |(_, place)| *place);
-                    self.problem(start, Some("notify.name".to_owned()), message);
+                    self.report.add(start, Some("notify.name".to_owned()), message);
                 }
                 Ok(read) => {
                     let origin = |start| Origin::File {
@@ -118,7 +111,7 @@ impl Document<'_> {
                     let places = read.places.into_iter().map(|(key, start)| (key, origin(start)));
                     loaded.put_rule(read.rule, places);
                 }
-                Err(wrong) => self.problems.extend(wrong),
+                Err(wrong) => self.report.extend(wrong),
             }
         }
     }
@@ -135,43 +128,7 @@ impl Document<'_> {
                 let line = self.lines.position(name.span().start).line;
                 loaded.provenance.set(key.path.into(), Origin::File { path: self.path.to_owned(), line });
             }
-            Err(fault) => self.problem(fault.span.start, Some(key.path.to_owned()), fault.message),
-        }
-    }
-
-    fn problem(&mut self, start: usize, key: Option<String>, message: String) {
-        self.problems.push((start, key, message));
-    }
-
-    fn into_problems(mut self) -> Vec<Problem> {
-        // The parser gives the keys in the order of the alphabet.
-        self.problems.sort_by_key(|(start, ..)| *start);
-        let more = self.problems.len().saturating_sub(MAX_PROBLEMS);
-        self.problems.truncate(MAX_PROBLEMS);
-        let located = self.problems.into_iter().map(|(start, key, message)| Problem {
-            file: self.path.to_owned(),
-            position: Some(self.lines.position(start)),
-            key,
-            message,
-        });
-        let rest = (more > 0).then(|| Problem::whole(self.path, format!("has {more} more problems")));
-        located.chain(rest).collect()
-    }
-
-    /// The key in whose line the text cannot be parsed, as far as that can be told.
-    fn key_at(&self, start: usize) -> Option<String> {
-        let plain = |text: &str| {
-            let text = text.trim();
-            let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-            (!text.is_empty() && text.chars().all(allowed)).then(|| escape(text))
-        };
-        let before = self.text.get(..start)?;
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let key = self.text[line_start..].lines().next()?.split('=').next().and_then(plain)?;
-        let header = before[..line_start].lines().rev().find_map(|line| line.trim().strip_prefix('['));
-        match header.and_then(|header| header.split(']').next()).and_then(plain) {
-            Some(section) => Some(format!("{section}.{key}")),
-            None => Some(key),
+            Err(fault) => self.report.add(fault.span.start, Some(key.path.to_owned()), fault.message),
         }
     }
 }
@@ -183,46 +140,14 @@ fn section_of(key: &str) -> Option<&'static str> {
     sections.next().is_none().then_some(section.name)
 }
 
-pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    // Longer than any name, and the comparison is quadratic.
-    const MAX_BYTES: usize = 64;
-    let known: Vec<_> = known.collect();
-    let candidates = if name.len() <= MAX_BYTES { known.as_slice() } else { &[] };
-    match candidates.iter().map(|near| (strsim::damerau_levenshtein(name, near), near)).min() {
-        Some((distance, near)) if distance <= 1 + near.len() / 4 => {
-            format!("is an unknown {what}; did you mean \"{near}\"?")
-        }
-        _ => format!("is an unknown {what}; there are {}", known.join(", ")),
-    }
-}
-
-/// Finds lines and columns in a text.
-pub(crate) struct Lines<'a> {
-    text: &'a str,
-    /// The byte at which each line begins.
-    starts: Vec<usize>,
-}
-
-impl<'a> Lines<'a> {
-    pub(crate) fn of(text: &'a str) -> Self {
-        let after_newlines = text.match_indices('\n').map(|(newline, _)| newline + 1);
-        Self { text, starts: std::iter::once(0).chain(after_newlines).collect() }
-    }
-
-    /// Where a byte is; any number will do.
-    pub(crate) fn position(&self, byte: usize) -> Position {
-        let line = self.starts.partition_point(|start| *start <= byte).max(1);
-        let start = self.starts.get(line - 1).copied().unwrap_or(0);
-        let before = self.text.get(start..byte.min(self.text.len())).unwrap_or_default();
-        Position { line, column: before.trim_start_matches('\u{feff}').chars().count() + 1 }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::error::Position;
+    use crate::pieces::PIECES;
+    use crate::report::MAX_PROBLEMS;
     use crate::settings::keys;
 
     fn problems(text: &str) -> Vec<String> {
@@ -383,37 +308,7 @@ mod tests {
 
     /// Texts made of pieces of TOML, so that many of them get far into the checks.
     fn toml_like() -> impl Strategy<Value = String> {
-        let mut pieces = vec![
-            "[",
-            "]",
-            "[[",
-            "]]",
-            "{",
-            "}",
-            "=",
-            ".",
-            ",",
-            "\n",
-            "\r\n",
-            "\"",
-            "'",
-            "\"\"\"",
-            "'''",
-            "#",
-            " ",
-            "\\",
-            "\\u00",
-            "\0",
-            "\u{feff}",
-            "ü",
-            "true",
-            "inf",
-            "0x",
-            "1979-05-27",
-            "-1",
-            "\"1h\"",
-            "'never'",
-        ];
+        let mut pieces = [PIECES, &["\\u00", "inf", "0x", "\"1h\""]].concat();
         pieces.extend(SECTIONS.iter().map(|section| section.name));
         pieces.extend(keys().flat_map(|key| [key.name, key.path]));
         pieces.extend(["[[notify]]\n", "match = {", "\"email\"", "['lock*']"]);

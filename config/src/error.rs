@@ -13,8 +13,16 @@ pub struct Error {
 }
 
 impl Error {
-    pub(crate) fn new(problems: Vec<Problem>) -> Self {
+    /// Takes what is wrong; at least one problem.
+    #[must_use]
+    pub fn new(problems: Vec<Problem>) -> Self {
         Self { problems }
+    }
+
+    /// The problems, to go with others.
+    #[must_use]
+    pub fn into_problems(self) -> Vec<Problem> {
+        self.problems
     }
 
     /// The problems, file by file in the order in which the files are read, and by position within a file.
@@ -52,7 +60,7 @@ pub struct Problem {
 }
 
 /// A place in a file. Both numbers count from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Position {
     /// The line.
     pub line: usize,

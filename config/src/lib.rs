@@ -6,6 +6,8 @@
 //!
 //! To add a setting, add it in `settings.rs`: its type, default, explanation and validation stand there together,
 //! and `lockdown.toml`, the commented default file, is made from them ([`default_file`]).
+//!
+//! Beside the settings stand documents that say how accounts should be: see [`state`].
 
 mod actions;
 mod consistency;
@@ -15,23 +17,31 @@ mod document;
 pub mod duration;
 mod error;
 mod glob;
+mod key;
 mod layers;
+mod mail_server;
 mod notify;
+#[cfg(test)]
+mod pieces;
 mod provenance;
+mod report;
+mod rfc3339;
 mod settings;
 mod severity;
+pub mod state;
+mod time;
 mod value;
 
 pub use actions::ACTIONS;
 pub use default_file::default_file;
 pub use error::{Error, Position, Problem};
 pub use glob::Glob;
-pub use layers::Paths;
+pub use layers::{Candidate, Paths};
 pub use notify::{Rule, Transport};
 pub use provenance::{Entry, Loaded, Origin, Provenance};
 pub use settings::{
     AttackProtection, Email, Enforcement, Events, FollowKeys, Lock, Lockdown, Notifications, Nss, Protected,
-    SelfService, Sessions, Settings, Tls,
+    SelfService, Sessions, Settings, StateDocuments, Tls,
 };
 pub use severity::{SEVERITIES, Severity};
 pub use value::Value;
@@ -45,10 +55,22 @@ impl Settings {
     ///
     /// Everything that is wrong in any of the files, in the order in which they are read.
     pub fn load(paths: &Paths) -> Result<Loaded, Error> {
+        Self::load_with(paths, None)
+    }
+
+    /// Reads the configuration as it would be with a file that is not in its place yet. What is there now is not read.
+    ///
+    /// This blocks on the file system.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`], and a candidate that another file takes the place of.
+    pub fn load_with(paths: &Paths, candidate: Option<&Candidate>) -> Result<Loaded, Error> {
         let mut loaded = Loaded::default();
         let mut problems = Vec::new();
-        for path in layers::find(paths, &mut problems) {
-            match layers::read(&path) {
+        let place = candidate.map(|candidate| candidate.path.as_path());
+        for path in layers::find(paths, place, &mut problems) {
+            match layers::read(&path, candidate) {
                 Ok(text) => problems.extend(document::apply(&path, &text, &mut loaded)),
                 Err(problem) => problems.push(problem),
             }

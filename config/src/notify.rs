@@ -9,10 +9,10 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use crate::actions::ACTIONS;
 use crate::destination::{Word, Words, absolute_path, argument, mail_address, url};
-use crate::document::unknown;
 use crate::error::{escape, quote};
 use crate::glob::Glob;
-use crate::settings::Key;
+use crate::key::Key;
+use crate::report::{Wrong, unknown};
 use crate::severity::{SEVERITIES, Severity};
 use crate::value::{Fault, Given, Kind, OneOf, Text, Value};
 
@@ -254,9 +254,6 @@ impl Kind for Globs {
         Value::List(value.iter().flatten().map(|glob| glob.as_str().to_owned()).collect())
     }
 }
-
-/// What is wrong: at which byte, with which key.
-pub(crate) type Wrong = (usize, Option<String>, String);
 
 /// A rule as it was read, and at which byte each of its keys is.
 pub(crate) struct Read {

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use serde::{Serialize, Serializer};
 
 use crate::error::escape_path;
+use crate::key::Key;
 use crate::notify::{self, Rule};
-use crate::settings::{Key, SECTIONS, Settings, TOP, keys};
+use crate::settings::{SECTIONS, Settings, TOP, keys};
 use crate::value::Value;
 
 /// The configuration as it was read, with its sources.
@@ -170,7 +171,7 @@ mod tests {
     use crate::document;
     use crate::settings::{
         AttackProtection, Email, Enforcement, Events, FollowKeys, Lock, Lockdown, Notifications, Nss,
-        Protected, SelfService, Sessions, Tls,
+        Protected, SelfService, Sessions, StateDocuments, Tls,
     };
 
     fn loaded(path: &str, text: &str) -> Loaded {
@@ -297,6 +298,7 @@ mod tests {
             reconcile_interval in milliseconds(60_000..=86_400_000),
             timeout in milliseconds(100..=60_000),
             end_timeout in milliseconds(1_000..=300_000),
+            groups_every in milliseconds(10_000..=86_400_000),
             security_email in proptest::option::of("[a-z]{1,9}@[a-z]{1,9}"),
             tls in prop_oneof![Just(Tls::Starttls), Just(Tls::Tls), Just(Tls::None)],
             queue_max in 100..=100_000u32,
@@ -315,6 +317,7 @@ mod tests {
                 enforcement: Enforcement { reconcile_interval },
                 nss: Nss { timeout },
                 sessions: Sessions { end_timeout },
+                state: StateDocuments { groups_every },
                 events: Events { keep: seconds.map(|seconds| Duration::from_secs(seconds.max(86_400))) },
             }
         }

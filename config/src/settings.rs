@@ -6,10 +6,9 @@
 use std::time::Duration;
 
 use crate::destination::{Word, absolute_path, full_mail_address, mail_address, server};
+use crate::key::Key;
 use crate::notify::Rule;
-use crate::value::{
-    Count, Fault, Flag, Given, Kind, Names, Networks, OneOf, Period, PeriodOrNever, Text, Value,
-};
+use crate::value::{Count, Flag, Kind, Names, Networks, OneOf, Period, PeriodOrNever, Text};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -212,6 +211,14 @@ settings! {
         end_timeout: Duration = 10 * SECOND => Period { min: SECOND, max: 5 * MINUTE };
     }
 
+    /// State documents, in /etc/lockdown/state.d: see lockdown-state(5).
+    state: StateDocuments {
+        /// How often the members of groups that documents name are looked up anew, and so are accounts that were not there
+        /// when the documents were applied.
+        /// Allowed: a duration from 10s to 1d.
+        groups_every: Duration = 5 * MINUTE => Period { min: 10 * SECOND, max: DAY };
+    }
+
     /// The audit trail.
     events: Events {
         /// How long events are kept; "never": until the end of days, they are never removed. What is older leaves the trail once a
@@ -258,19 +265,6 @@ pub(crate) struct Section {
     pub(crate) name: &'static str,
     pub(crate) doc: &'static [&'static str],
     pub(crate) keys: &'static [Key<Settings>],
-}
-
-/// A key that says something about a `T`.
-pub(crate) struct Key<T: 'static> {
-    pub(crate) name: &'static str,
-    /// `section.key`
-    pub(crate) path: &'static str,
-    pub(crate) doc: &'static [&'static str],
-    #[cfg(test)]
-    pub(crate) allowed: fn() -> String,
-    /// Checks a value and puts it in its place.
-    pub(crate) set: fn(&mut T, &Given<'_>) -> Result<(), Fault>,
-    pub(crate) get: fn(&T) -> Value,
 }
 
 /// Every key, in the order of the file. Rules have their own, see `notify.rs`.

@@ -1,5 +1,6 @@
 //! The kinds of values that settings have: how each is read, what it allows, and how it is written back.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
 use std::ops::Range;
@@ -8,10 +9,11 @@ use std::time::Duration;
 use serde::Serialize;
 use toml::Spanned;
 use toml::de::DeValue;
-use toml_writer::{ToTomlValue, TomlStringBuilder};
+use toml_writer::{ToTomlKey, ToTomlValue, TomlKeyBuilder, TomlStringBuilder};
 
 use crate::duration;
 use crate::error::quote;
+use crate::rfc3339;
 
 /// A value as a file would state it. Displayed as TOML on one line, serialised as plain JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -25,6 +27,10 @@ pub enum Value {
     Text(String),
     /// A list of texts.
     List(Vec<String>),
+    /// A time, Unix seconds up to the end of the year 9999.
+    Time(i64),
+    /// A table of texts.
+    Table(BTreeMap<String, String>),
 }
 
 impl Display for Value {
@@ -36,6 +42,15 @@ impl Display for Value {
             Self::Number(number) => number.fmt(f),
             Self::Text(text) => f.write_str(&quoted(text)),
             Self::List(list) => write!(f, "[{}]", list.iter().map(quoted).collect::<Vec<_>>().join(", ")),
+            Self::Time(seconds) => f.write_str(&rfc3339::format(*seconds)),
+            Self::Table(table) if table.is_empty() => f.write_str("{}"),
+            Self::Table(table) => {
+                let pair = |(key, value): (&String, &String)| {
+                    let key = TomlKeyBuilder::new(key).as_default().to_toml_key();
+                    format!("{key} = {}", quoted(value))
+                };
+                write!(f, "{{ {} }}", table.iter().map(pair).collect::<Vec<_>>().join(", "))
+            }
         }
     }
 }

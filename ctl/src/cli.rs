@@ -3,9 +3,11 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    account, accounts, authenticator, authenticators, completions, config, doctor, end_sessions, events,
-    expire, failures, lock, lockdown, metrics, monitor, notify, restore, sessions, status, unlock,
+    account, accounts, apply, authenticator, authenticators, completions, config, doctor, end_sessions,
+    events, expire, export, facts, failures, lock, lockdown, metrics, monitor, notify, restore, sessions,
+    status, unlock, validate,
 };
+use crate::remote::hosts::Hosts;
 
 /// Lock compromised accounts down and keep them out.
 ///
@@ -43,12 +45,14 @@ pub struct Global {
     #[arg(long, short, global = true, help_heading = GLOBAL)]
     pub quiet: bool,
 
-    /// Run on another host, over ssh
+    /// Run on another host, or on several, over ssh
     ///
-    /// Runs lockdownctl there with the same arguments. What ssh(1) asks, it asks on this terminal.
-    #[arg(long, short = 'H', global = true, help_heading = GLOBAL)]
-    #[arg(value_name = "[USER@]HOST", value_parser = crate::target::host)]
-    pub host: Option<String>,
+    /// Runs lockdownctl there with the same arguments; documents that are given as files go along. Several hosts are
+    /// separated by commas, or come from a file, one on a line. The option may be repeated. See "Several hosts" in
+    /// lockdownctl(1).
+    #[arg(long = "host", short = 'H', global = true, help_heading = GLOBAL)]
+    #[arg(value_name = "[USER@]HOST[,…]|@FILE", value_parser = crate::remote::hosts::parse)]
+    pub hosts: Vec<Hosts>,
 }
 
 /// The subcommands.
@@ -89,6 +93,14 @@ pub enum Command {
     #[allow(missing_docs)]
     Metrics(metrics::Args),
     #[allow(missing_docs)]
+    Apply(apply::Args),
+    #[allow(missing_docs)]
+    Validate(validate::Args),
+    #[allow(missing_docs)]
+    Export(export::Args),
+    #[allow(missing_docs)]
+    Facts(facts::Args),
+    #[allow(missing_docs)]
     Config(config::Args),
     #[allow(missing_docs)]
     Doctor(doctor::Args),
@@ -99,10 +111,21 @@ pub enum Command {
 const GLOBAL: &str = "Options of every subcommand";
 
 const AFTER_HELP: &str = "\
+Several hosts:
+  Up to 16 are worked on at a time. ssh asks nobody for a password (BatchMode), and gives a host up that does not answer
+  within 10 s. A command that would ask has to be told not to (--yes), and one that goes on for ever takes one host. What is
+  on standard input, if the command reads it, goes to every host.
+  A file, @FILE, has one host on a line; what follows a # says nothing.
+  What each host printed is shown together, and at the end a table says what came of each. With --json, that is an array of
+  {\"host\", \"exit\" (its exit code), \"result\" (what that means), \"output\" (what it printed; JSON as such), \"stderr\"}.
+  The exit code is 0 if it was done on all, that of a failure if it failed on all with the same, otherwise 1; with
+  `apply --detailed-exitcode` 2 if it failed on none and changed something on one or more.
+  One host that is named by itself is as this one: ssh asks on this terminal, and its output and exit code are passed on.
+
 Exit status:
   0  done
   1  failed, or failed for some of several
-  2  wrong usage
+  2  wrong usage; with `apply --detailed-exitcode`: something changed
   3  no such account, session or authenticator
   4  not authorised
   5  the daemon (or, with --host, the other host) cannot be reached
@@ -115,6 +138,7 @@ Environment:
 
 Files:
   /etc/lockdown/lockdown.toml, /etc/lockdown/lockdown.d/*.toml  the configuration
+  /etc/lockdown/state.d/*.toml                                  state documents, see lockdown-state(5)
   /etc/lockdown/revoke.d/                                       hooks that a lockdown runs";
 
 #[cfg(test)]

@@ -9,13 +9,14 @@ use futures_util::{Stream, StreamExt, future};
 use lockdown_dbus_api::{
     Error, ManagerProxy,
     options::{
-        AccountFilter, EndSessions, EventFilter, FailureFilter, Lock, LockAuthenticator, Lockdown,
-        LockdownSelf, NotificationFilter, ResetFailures, Restore, RetryNotifications, SessionFilter,
-        SetAccount, Unlock, UnlockAuthenticator, VerifyEvents,
+        AccountFilter, ApplyState, EndSessions, EventFilter, ExportState, FailureFilter, Lock,
+        LockAuthenticator, Lockdown, LockdownSelf, NotificationFilter, ResetFailures, Restore,
+        RetryNotifications, SessionFilter, SetAccount, Unlock, UnlockAuthenticator, VerifyEvents,
     },
     views::{
         Account, Authenticator, Drift, Event, Failure as FailedAttempt, LockdownPreview, LockdownResult,
-        Metrics, Notification, NotificationTest, Progress, Restored, Session, Verification,
+        Metrics, Notification, NotificationTest, Progress, Restored, Session, StateApplied, StateDocument,
+        Verification,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -355,6 +356,33 @@ impl Client {
         self.call("RetryNotifications", (options,)).await
     }
 
+    /// `ApplyState`. A document that cannot be applied is in the result.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn apply_state(&self, options: &ApplyState) -> Result<StateApplied, Failure> {
+        self.call("ApplyState", (options,)).await
+    }
+
+    /// `ExportState`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn export_state(&self, options: &ExportState) -> Result<String, Failure> {
+        self.call("ExportState", (options,)).await
+    }
+
+    /// `ListDocuments`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::lock_account`].
+    pub async fn documents(&self) -> Result<Vec<StateDocument>, Failure> {
+        self.call("ListDocuments", ()).await
+    }
+
     /// `GetMetrics`.
     ///
     /// # Errors
@@ -389,6 +417,15 @@ impl Client {
     /// As [`Self::version`].
     pub async fn locked_accounts(&self) -> Result<u32, Failure> {
         self.unless_failed(within(SILENCE, self.proxy.locked_accounts())).await
+    }
+
+    /// The property `StateError`: why the documents of `state.d` are not in force as they lie there; empty if they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::version`].
+    pub async fn state_error(&self) -> Result<String, Failure> {
+        self.unless_failed(within(SILENCE, self.proxy.state_error())).await
     }
 
     /// `LockdownProgress` of what this connection asks for, from now on: the account, and how far it is.

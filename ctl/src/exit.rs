@@ -1,9 +1,6 @@
 //! Failures: the exit code and the one line on stderr that says what to do.
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::io::{self, Write};
 
 use clap::error::ErrorKind;
 use lockdown_dbus_api::Error;
@@ -17,6 +14,8 @@ pub const DONE: u8 = 0;
 pub const FAILED: u8 = 1;
 /// Wrong usage.
 pub const USAGE: u8 = 2;
+/// Something changed, or would: of `apply --detailed-exitcode`, which has no other 2.
+pub const CHANGED: u8 = 2;
 /// No such account, session or authenticator.
 pub const NOT_FOUND: u8 = 3;
 /// Not authorised.
@@ -25,6 +24,21 @@ pub const NOT_AUTHORIZED: u8 = 4;
 pub const UNREACHABLE: u8 = 5;
 /// Refused: protected, disabled, not lockable, an administrator's last authenticator, another account's identifier.
 pub const REFUSED: u8 = 6;
+
+/// What an exit code means, in a word or two; none if lockdownctl has no such code.
+#[must_use]
+pub fn meaning(code: u8) -> Option<&'static str> {
+    Some(match code {
+        DONE => "done",
+        FAILED => "failed",
+        USAGE => "wrong usage",
+        NOT_FOUND => "not found",
+        NOT_AUTHORIZED => "not authorised",
+        UNREACHABLE => "daemon unreachable",
+        REFUSED => "refused",
+        _ => return None,
+    })
+}
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
@@ -45,6 +59,13 @@ pub enum Failure {
         total: usize,
         /// Which, and why.
         failed: Vec<(String, Self)>,
+    },
+    /// On another host, which has said why.
+    Elsewhere {
+        /// The exit code there.
+        code: u8,
+        /// What it means, in a word or two.
+        result: String,
     },
     /// Done, but not wholly; what is left, and what to do about it.
     Incomplete(String),
@@ -97,6 +118,7 @@ impl Failure {
             Self::Call(error) => call_code(error),
             Self::NoAnswer(_) | Self::Host(_) => UNREACHABLE,
             Self::Usage(_) => USAGE,
+            Self::Elsewhere { code, .. } => *code,
             Self::Local(_)
             | Self::Incomplete(_)
             | Self::Interrupted(_)
@@ -127,6 +149,7 @@ impl Failure {
             | Self::Interrupted(_)
             | Self::Problems(_)
             | Self::Output(_)
+            | Self::Elsewhere { .. }
             | Self::Several { .. } => "org.lockdown1.Error.Failed".to_owned(),
         }
     }
@@ -143,6 +166,7 @@ impl Failure {
             Self::Usage(message) | Self::Local(message) | Self::Host(message) | Self::Incomplete(message) => {
                 text::escape(message)
             }
+            Self::Elsewhere { result, .. } => text::escape(result),
             Self::Interrupted(then) => format!("interrupted: {}", text::escape(then)),
             Self::Several { total, failed } => {
                 let each: Vec<_> = failed
@@ -249,9 +273,9 @@ fn call_line(error: &Error) -> String {
 }
 
 /// Says on stderr what failed, with `object` as a JSON object on stdout as well, and gives the exit code.
-pub fn report(failure: &Failure, object: bool) -> ExitCode {
+pub fn report(failure: &Failure, object: bool) -> u8 {
     if failure.is_closed_pipe() {
-        return ExitCode::from(DONE);
+        return DONE;
     }
     // If neither stream takes it, the exit code is all there is.
     if object {
@@ -261,24 +285,24 @@ pub fn report(failure: &Failure, object: bool) -> ExitCode {
     for line in failure.lines() {
         let _ = writeln!(io::stderr(), "lockdownctl: {line}");
     }
-    ExitCode::from(failure.code())
+    failure.code()
 }
 
 /// The same for what clap says: help and version go out as they are, an error becomes one line.
-pub fn report_parse(error: &clap::Error) -> ExitCode {
+pub fn report_parse(error: &clap::Error) -> u8 {
     let rendered = error.render().to_string();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let written = write!(io::stdout(), "{rendered}");
-            ExitCode::from(if written.is_ok() { DONE } else { FAILED })
+            if written.is_ok() { DONE } else { FAILED }
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = write!(io::stderr(), "{rendered}");
-            ExitCode::from(USAGE)
+            USAGE
         }
         _ => {
             let _ = writeln!(io::stderr(), "lockdownctl: {}", parse_line(&rendered));
-            ExitCode::from(USAGE)
+            USAGE
         }
     }
 }

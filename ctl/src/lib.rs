@@ -9,6 +9,7 @@ pub mod agent;
 pub mod cli;
 pub mod client;
 pub mod commands;
+pub mod documents;
 pub mod exit;
 pub mod moment;
 pub mod output;
@@ -23,7 +24,11 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory, Parser};
 use jiff::Zoned;
 
-use crate::{cli::Cli, commands::Context, exit::Failure};
+use crate::{
+    cli::Cli,
+    commands::{Context, apply},
+    exit::Failure,
+};
 
 /// The definition of the command line, for man pages and completions.
 #[must_use]
@@ -34,33 +39,34 @@ pub fn command() -> clap::Command {
 /// Runs the command line `args`, the program's name first, and gives its exit code.
 #[must_use]
 pub fn main(args: Vec<OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(&args) {
-        Ok(cli) => cli,
-        Err(error) => return exit::report_parse(&error),
-    };
-    match &cli.global.host {
-        Some(host) => match remote::run(host, &cli, &args) {
-            Ok(code) => ExitCode::from(code),
-            Err(failure) => exit::report(&failure, cli.global.json),
-        },
-        None => local(&cli),
-    }
+    let result = Cli::try_parse_from(&args).map_err(|error| exit::report_parse(&error)).and_then(|cli| {
+        let hosts = &cli.global.hosts;
+        if hosts.is_empty() { local(&cli) } else { remote::run(&cli, &args) }
+    });
+    ExitCode::from(match result {
+        Ok(code) => code,
+        // Of this, 2 says that something changed.
+        Err(exit::USAGE) if args.iter().any(|arg| arg == apply::DETAILED) => exit::FAILED,
+        Err(code) => code,
+    })
 }
 
-fn local(cli: &Cli) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            let failure = Failure::Local(format!("cannot start: {error}: raise the limit of open files"));
-            return exit::report(&failure, cli.global.json);
-        }
-    };
+/// Runs it on this host. An error is the exit code of a failure that was reported.
+fn local(cli: &Cli) -> Result<u8, u8> {
+    let runtime = runtime().map_err(|failure| exit::report(&failure, cli.global.json))?;
     let mut context = Context::of_process(&cli.global, Zoned::now());
     let result = runtime.block_on(commands::run(&cli.command, &mut context));
     // What was printed before a failure is to be seen, too.
     let flushed = context.flush();
     match result.and(flushed) {
-        Ok(()) => ExitCode::from(exit::DONE),
-        Err(failure) => exit::report(&failure, context.json && !context.answered),
+        Ok(()) => Ok(context.exit),
+        Err(failure) => Err(exit::report(&failure, context.json && !context.answered)),
     }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Local(format!("cannot start: {error}: raise the limit of open files")))
 }

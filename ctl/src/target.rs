@@ -21,11 +21,13 @@ pub fn oneself() -> String {
 ///
 /// # Errors
 ///
-/// The text is empty, has white space or control characters, or ssh could take it for an option.
+/// The text is empty, has white space, a comma or control characters, or ssh could take it for an option.
 pub fn host(text: &str) -> Result<String, &'static str> {
-    if text.is_empty()
-        || text.starts_with('-')
-        || text.contains(|c: char| c.is_control() || c.is_whitespace())
+    let name = text.rsplit('@').next().unwrap_or_default();
+    if name.is_empty()
+        || name.starts_with('-')
+        || text.starts_with(['-', '@'])
+        || text.contains(|c: char| c.is_control() || c.is_whitespace() || c == ',')
     {
         return Err("is no host: give [USER@]HOST");
     }
@@ -63,7 +65,8 @@ mod tests {
 
     #[test]
     fn hosts_that_ssh_could_misread_are_refused() {
-        for text in ["", "-oProxyCommand=x", "a b", "a\nb"] {
+        for text in ["", "-oProxyCommand=x", "root@-oProxyCommand=x", "root@", "@web1", "a b", "a\nb", "a,b"]
+        {
             assert!(host(text).is_err(), "{text}");
         }
         assert_eq!(host("root@web1.example").unwrap(), "root@web1.example");

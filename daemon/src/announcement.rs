@@ -34,4 +34,6 @@ pub enum Announcement {
     SessionEnded(String, Session),
     /// The configuration was read anew.
     Reconfigured,
+    /// Why documents of `state.d` are not in force is another reason now, or none.
+    StateError,
 }

@@ -1,7 +1,7 @@
 //! What every operation works with.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::{Mutex, MutexGuard, Notify, OwnedMutexGuard, mpsc};
 use zbus::Connection;
 
-use lockdown_config::Settings;
+use lockdown_config::{Paths, Settings};
 use lockdown_dbus_api::Error;
 use lockdown_delivery::RELAY_SOCKET;
 use lockdown_enforcement::{DenyDirectory, TallyDirectory};
@@ -18,7 +18,7 @@ use lockdown_enforcement::{DenyDirectory, TallyDirectory};
 use crate::{
     announcement::Announcement,
     domain::{lock::Time, notify::Rules, refusals::Refusals},
-    host::{clock, login_defs, nss::Nss, nss::NssError},
+    host::{clock, login_defs, memory, nss::Nss, nss::NssError},
     operations::attempts::Attempts,
     per_uid::PerUid,
     store::{Store, StoreError, lockdowns::LockdownId},
@@ -47,8 +47,15 @@ pub struct Core {
     pub retry_asked: Notify,
     /// Where the relay listens.
     pub relay_socket: PathBuf,
+    /// Where state documents lie.
+    pub paths: Paths,
+    /// Held while documents are applied.
+    pub applying: Mutex<()>,
+    /// How often they are followed was configured anew.
+    pub state_configured: Notify,
     /// Since when the daemon runs.
     pub started: Time,
+    state: RwLock<OfDocuments>,
     settings: RwLock<Arc<Settings>>,
     nss: Nss,
     nss_for_others: Nss,
@@ -56,6 +63,13 @@ pub struct Core {
     deciding: Mutex<()>,
     alone: PerUid,
     taken_up: Arc<std::sync::Mutex<HashSet<LockdownId>>>,
+}
+
+/// What state documents have said last.
+#[derive(Debug, Default)]
+struct OfDocuments {
+    protected: BTreeSet<String>,
+    error: String,
 }
 
 /// How long a decision waits for another one: a directory that hangs in one must not hold an emergency up.
@@ -103,6 +117,10 @@ impl Core {
             keep_changed: Notify::new(),
             retry_asked: Notify::new(),
             relay_socket: RELAY_SOCKET.into(),
+            paths: Paths::default(),
+            applying: Mutex::default(),
+            state_configured: Notify::new(),
+            state: RwLock::default(),
             started: clock::now(),
             settings,
             nss,
@@ -127,10 +145,14 @@ impl Core {
         let keep = settings.events.keep;
         let mut running = self.settings.write().unwrap_or_else(PoisonError::into_inner);
         let keep_changed = keep != running.events.keep;
+        let state_changed = settings.state != running.state;
         *running = Arc::new(settings);
         drop(running);
         if keep_changed {
             self.keep_changed.notify_one();
+        }
+        if state_changed {
+            self.state_configured.notify_one();
         }
         self.announce(Announcement::Reconfigured);
     }
@@ -170,6 +192,43 @@ impl Core {
     pub fn take_up(&self, id: LockdownId) -> Option<TakenUp> {
         let mut all = self.taken_up.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(id).then(|| TakenUp { all: Arc::clone(&self.taken_up), id })
+    }
+
+    /// Names of accounts that the documents in force protect.
+    #[must_use]
+    pub fn protected_by_documents(&self) -> BTreeSet<String> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).protected.clone()
+    }
+
+    /// Other documents are in force.
+    pub fn protect_by_documents(&self, users: BTreeSet<String>) {
+        self.state.write().unwrap_or_else(PoisonError::into_inner).protected = users;
+    }
+
+    /// Why the documents of `state.d` are not in force as they lie there; empty if they are.
+    #[must_use]
+    pub fn state_error(&self) -> String {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).error.clone()
+    }
+
+    /// Notes that; whether it is news.
+    pub fn set_state_error(&self, error: String) -> bool {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let is_news = state.error != error;
+        state.error = error;
+        drop(state);
+        if is_news {
+            self.announce(Announcement::StateError);
+        }
+        is_news
+    }
+
+    /// Gives memory back that a large piece of work has left.
+    pub async fn give_memory_back(&self) {
+        if let Err(error) = self.store.shrink().await {
+            tracing::debug!("the store keeps its memory: {error}");
+        }
+        memory::give_back();
     }
 
     /// Queues what the world is to be told.

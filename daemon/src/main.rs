@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use lockdownd::{logging, report, service};
+use lockdownd::{host::memory, logging, report, service};
 
 /// sysexits.h: what is wrong lasts until somebody mends it; the unit does not restart on it.
 const EX_CONFIG: u8 = 78;
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> ExitCode {
+    memory::share_one_heap();
     logging::start();
     if let Err(error) = report::start() {
         tracing::error!("the journal is not told of events: {error}");

@@ -38,9 +38,11 @@ pub fn counts() -> Counts {
     with(|counts| counts.clone())
 }
 
-/// Counts an event.
-pub fn count_event(action: &'static str) {
-    with(|counts| *counts.events.entry(action).or_default() += 1);
+/// Counts events, by action.
+pub fn count_events(actions: BTreeMap<&'static str, u64>) {
+    with(|counts| {
+        actions.into_iter().for_each(|(action, new)| *counts.events.entry(action).or_default() += new)
+    });
 }
 
 /// Counts an attempt to deliver a message, by what became of it.

@@ -32,7 +32,8 @@ use crate::{
     },
     login_socket,
     operations::{
-        attempts, configure, join, lockdown, notify, reconcile::reconcile, settle, standing_watch, trail,
+        attempts, configure, join, lockdown, notify, reconcile::reconcile, settle, standing_watch, state,
+        trail,
     },
     store::{Store, StoreError},
 };
@@ -91,6 +92,7 @@ pub async fn run() -> Result<(), ServiceError> {
     trail::tell_head(&core).await?;
     configure::note(&core, &loaded, None).await?;
     reconcile(&core).await?;
+    state::follow::start(&core).await?;
 
     let mut tasks = start(&core, queue).await?;
     // Whoever finds the name finds everything behind it.
@@ -157,6 +159,11 @@ async fn start(
     tasks.spawn(async move { reconcile_forever(&parts).await });
     let parts = Arc::clone(core);
     tasks.spawn(async move {
+        state::follow::follow(&parts).await;
+        Ok(())
+    });
+    let parts = Arc::clone(core);
+    tasks.spawn(async move {
         trail::tend(&parts).await;
         Ok(())
     });
@@ -207,7 +214,9 @@ async fn reload(core: &Arc<Core>) {
             let recorded = configure::note(core, &loaded, Some(outcome)).await;
             // Locks of attack protection come and go with it.
             let core = Arc::clone(core);
-            tokio::spawn(async move { fold_attempts(&core).await });
+            let attempts = Arc::clone(&core);
+            tokio::spawn(async move { fold_attempts(&attempts).await });
+            state::follow::apply_directory(&core).await;
             recorded
         }
         Err(error) => {

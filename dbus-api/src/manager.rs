@@ -6,7 +6,7 @@ use crate::{
     views::{
         Account, Authenticator, AuthenticatorNotice, Drift, Event, ExpiryNotice, Failure, LockNotice,
         LockdownPreview, LockdownResult, Metrics, Notification, NotificationTest, Progress, Restored,
-        Session, Verification,
+        Session, StateApplied, StateDocument, Verification,
     },
 };
 
@@ -103,6 +103,16 @@ pub trait Manager {
     /// Has messages sent again at once; returns how many.
     fn retry_notifications(&self, options: &options::RetryNotifications) -> Result<u32, Error>;
 
+    /// Makes accounts of this host what state documents say, whole or not at all. A document that cannot be applied is no error
+    /// of the call: the result says where it is wrong.
+    fn apply_state(&self, options: &options::ApplyState) -> Result<StateApplied, Error>;
+
+    /// The state of accounts as the text of a document.
+    fn export_state(&self, options: &options::ExportState) -> Result<String, Error>;
+
+    /// The state documents in force, by name.
+    fn list_documents(&self) -> Result<Vec<StateDocument>, Error>;
+
     /// What the daemon counts and measures.
     fn get_metrics(&self) -> Result<Metrics, Error>;
 
@@ -153,6 +163,10 @@ pub trait Manager {
     /// Whether `[lockdown] enabled` of the configuration is on.
     #[zbus(property)]
     fn lockdown_enabled(&self) -> zbus::Result<bool>;
+
+    /// Why the documents of `state.d` are not in force as they lie there; empty if they are.
+    #[zbus(property)]
+    fn state_error(&self) -> zbus::Result<String>;
 
     /// Number of accounts that are locked now.
     #[zbus(property)]

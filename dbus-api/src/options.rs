@@ -83,7 +83,7 @@ pub struct AccountFilter {
     pub locked: Option<bool>,
     /// Only accounts that have expired, or only those that have not.
     pub expired: Option<bool>,
-    /// Only accounts that a lockdown has deactivated, or only the others.
+    /// Only accounts that a lockdown or a state document has deactivated, or only the others.
     pub deactivated: Option<bool>,
     /// With system accounts (uid below UID_MIN of login.defs, and nobody); absent = without.
     pub system: Option<bool>,
@@ -184,6 +184,29 @@ pub struct SetAccount {
     pub reason: Option<String>,
     /// What goes with the call into its event: see [`crate::tags`].
     pub tags: Option<Tags>,
+}
+
+/// Options of `ApplyState`.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct ApplyState {
+    /// Say what would change, and change nothing.
+    pub check: Option<bool>,
+    /// Documents by name, as texts: they stay in force until one of the same name is given; an empty text takes it away.
+    /// Absent = the files of `state.d` are read anew, and what was given stays in force.
+    pub documents: Option<BTreeMap<String, String>>,
+    /// Where these documents come from, by name: what stands for them in messages. At most [`MAX_TEXT`] bytes each.
+    pub paths: Option<BTreeMap<String, String>>,
+    /// What goes with the call into its events: see [`crate::tags`].
+    pub tags: Option<Tags>,
+}
+
+/// Options of `ExportState`.
+#[derive(Clone, Debug, Default, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub struct ExportState {
+    /// What this document has in the store; absent = what is in the store and no document's doing.
+    pub document: Option<String>,
 }
 
 /// Filter of `ListFailures`. Rows come oldest first.
@@ -423,6 +446,8 @@ read_strictly!(SetAccount {
     reason: text,
     tags: tags,
 });
+read_strictly!(ApplyState { check: boolean, documents: pairs, paths: pairs, tags: tags });
+read_strictly!(ExportState { document: text });
 read_strictly!(FailureFilter { source: text, since: time, limit: number });
 read_strictly!(ResetFailures { source: text, reason: text, tags: tags });
 read_strictly!(EventFilter {

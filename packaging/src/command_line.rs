@@ -12,7 +12,8 @@ use crate::roff::escape;
 
 const NAME: &str = "lockdownctl";
 const SOURCE: &str = concat!("lockdown ", env!("CARGO_PKG_VERSION"));
-const SEE_ALSO: &[(&str, u8)] = &[(NAME, 1), ("lockdown.toml", 5), ("lockdownd", 8), ("pam_lockdown", 8)];
+const SEE_ALSO: &[(&str, u8)] =
+    &[(NAME, 1), ("lockdown-state", 5), ("lockdown.toml", 5), ("lockdownd", 8), ("pam_lockdown", 8)];
 
 /// Writes `lockdownctl.1` and one page for each subcommand, such as `lockdownctl-lock.1`.
 pub fn write_pages(directory: &Path) -> io::Result<()> {
@@ -69,7 +70,7 @@ fn write_see_also(page: &mut impl Write, this: &str) -> io::Result<()> {
     let others: Vec<_> = SEE_ALSO
         .iter()
         .filter(|(name, section)| format!("{name}.{section}") != this)
-        .map(|(name, section)| format!(".BR {name} ({section})"))
+        .map(|(name, section)| format!(".BR {} ({section})", escape(name)))
         .collect();
     writeln!(page, ".SH SEE ALSO\n{}", others.join(",\n"))
 }
@@ -105,7 +106,7 @@ mod tests {
     fn a_page_does_not_point_to_itself() {
         let mut page = Vec::new();
         write_see_also(&mut page, "lockdownctl.1").unwrap();
-        let expected = ".SH SEE ALSO\n.BR lockdown.toml (5),\n.BR lockdownd (8),\n.BR pam_lockdown (8)\n";
+        let expected = ".SH SEE ALSO\n.BR lockdown\\-state (5),\n.BR lockdown.toml (5),\n.BR lockdownd (8),\n.BR pam_lockdown (8)\n";
         assert_eq!(String::from_utf8(page).unwrap(), expected);
     }
 }

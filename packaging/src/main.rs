@@ -1,13 +1,17 @@
 //! `lockdown-docs DIRECTORY` writes man pages and completions for a package, laid out as `man/man1`, `man/man5`,
-//! `man/man8`, `completions/bash`, `completions/fish` and `completions/zsh`.
+//! `man/man8`, `completions/bash`, `completions/fish` and `completions/zsh`, and the JSON schema of state documents, in
+//! `schema`.
 //!
 //! Pages and completions of `lockdownctl` come from its own command line ([`command_line`]), the settings in
-//! lockdown.toml(5) from the configuration's own list ([`settings_page`]), the rest is written by hand in `man/`.
+//! lockdown.toml(5) from the configuration's own list ([`settings_page`]), keys of state documents from that of their parser
+//! ([`state_page`], [`state_schema`]), the rest is written by hand in `man/`.
 
 mod command_line;
 mod messages;
 mod roff;
 mod settings_page;
+mod state_page;
+mod state_schema;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,6 +22,7 @@ const LOCKDOWND: &str = include_str!("../man/lockdownd.8");
 const LOCKDOWN_RELAY: &str = include_str!("../man/lockdown-relay.8");
 const PAM_LOCKDOWN: &str = include_str!("../man/pam_lockdown.8");
 const LOCKDOWN_TOML: &str = include_str!("../man/lockdown.toml.5");
+const LOCKDOWN_STATE: &str = include_str!("../man/lockdown-state.5");
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args_os().skip(1).collect();
@@ -37,10 +42,17 @@ fn main() -> ExitCode {
 fn write_all(directory: &Path) -> io::Result<()> {
     command_line::write_pages(&directory.join("man/man1"))?;
     write_page(&directory.join("man/man5"), "lockdown.toml.5", &settings_page::fill(LOCKDOWN_TOML))?;
+    write_page(&directory.join("man/man5"), "lockdown-state.5", &state_page::fill(LOCKDOWN_STATE))?;
     write_page(&directory.join("man/man8"), "lockdownd.8", &messages::fill(LOCKDOWND))?;
     write_page(&directory.join("man/man8"), "lockdown-relay.8", LOCKDOWN_RELAY)?;
     write_page(&directory.join("man/man8"), "pam_lockdown.8", PAM_LOCKDOWN)?;
+    write_schema(&directory.join("schema"))?;
     command_line::write_completions(&directory.join("completions"))
+}
+
+fn write_schema(directory: &Path) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    fs::write(directory.join("lockdown-state.schema.json"), state_schema::schema()?)
 }
 
 fn write_page(directory: &Path, name: &str, source: &str) -> io::Result<()> {

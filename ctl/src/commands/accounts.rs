@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(long, group = "which")]
     expired: bool,
 
-    /// Only those that a lockdown has deactivated
+    /// Only those that a lockdown or a state document has deactivated
     #[arg(long, group = "which")]
     deactivated: bool,
 

@@ -1,11 +1,14 @@
 //! `lockdownctl config`
 
+use std::{ffi::OsString, path::PathBuf};
+
 use clap::Subcommand;
-use lockdown_config::{Error, Loaded, Paths, Settings};
+use lockdown_config::{Candidate, Error, Loaded, Paths, Settings};
 use serde_json::{Value, json};
 
 use super::Context;
 use crate::{
+    documents,
     exit::Failure,
     output::text::{count, escape},
 };
@@ -21,16 +24,25 @@ pub struct Args {
     command: Command,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Subcommand)]
 enum Command {
     /// Check the configuration
+    ///
+    /// With FILE, checks what the configuration would be with it, before it is put in its place.
     ///
     /// Names everything that is wrong, a line each on stderr, with file, line and key, and exits with 1. With --json,
     /// prints an object with the keys "valid", "files" (those that were read, the weakest first) and "problems".
     #[command(after_long_help = "\
 Examples:
-  lockdownctl config check && systemctl reload lockdownd")]
-    Check,
+  lockdownctl config check && systemctl reload lockdownd
+  lockdownctl config check --at /etc/lockdown/lockdown.d/50-site.toml site.toml
+
+As Ansible checks a file before it puts it in its place:
+  - ansible.builtin.copy:
+      src: site.toml
+      dest: /etc/lockdown/lockdown.d/50-site.toml
+      validate: lockdownctl config check --at /etc/lockdown/lockdown.d/50-site.toml %s")]
+    Check(CheckArgs),
     /// Show the merged configuration, and where each value was set
     ///
     /// With --json, prints an array of {"key", "value", "origin"}.
@@ -41,17 +53,62 @@ Examples:
     Show,
 }
 
+#[derive(clap::Args, Clone, Debug, Default, PartialEq)]
+struct CheckArgs {
+    /// A file that is not in its place yet; "-" for standard input
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// Where FILE will be: what is there now is not read
+    ///
+    /// A main file or a drop-in; mistakes are named by this place. Without it, FILE goes over all other files.
+    #[arg(long, value_name = "PLACE", requires = "file")]
+    at: Option<PathBuf>,
+}
+
+impl Args {
+    /// For another host, to which FILE goes along: the words of the command, and what it reads on standard input.
+    ///
+    /// # Errors
+    ///
+    /// FILE cannot be read.
+    pub fn words_with_stdin(&self) -> Result<Option<(Vec<OsString>, String)>, Failure> {
+        let Command::Check(CheckArgs { file: Some(file), at }) = &self.command else { return Ok(None) };
+        let mut words = ["config", "check", documents::STDIN].map(OsString::from).to_vec();
+        words.extend(at.iter().flat_map(|place| ["--at".into(), place.clone().into_os_string()]));
+        Ok(Some((words, documents::read_one(file)?.text)))
+    }
+}
+
 /// Runs it.
 ///
 /// # Errors
 ///
 /// The configuration is not valid.
 pub fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
-    let result = Settings::load(&Paths::default());
-    match args.command {
-        Command::Check => check(result, context),
-        Command::Show => show(&result.map_err(|error| invalid(&error))?, context),
+    let paths = Paths::default();
+    match &args.command {
+        Command::Check(args) => {
+            check(Settings::load_with(&paths, candidate(args, &paths)?.as_ref()), context)
+        }
+        Command::Show => show(&Settings::load(&paths).map_err(|error| invalid(&error))?, context),
     }
+}
+
+fn candidate(args: &CheckArgs, paths: &Paths) -> Result<Option<Candidate>, Failure> {
+    let Some(file) = &args.file else { return Ok(None) };
+    if let Some(place) = &args.at
+        && !paths.has_place(place)
+    {
+        return Err(Failure::Usage(format!(
+            "{} is no place for settings: name lockdown.toml or lockdown.d/NAME.toml of /etc/lockdown, /run/lockdown or \
+             /usr/lib/lockdown",
+            escape(&place.to_string_lossy())
+        )));
+    }
+    let source = documents::read_one(file)?;
+    let path = args.at.clone().unwrap_or_else(|| source.origin().to_owned());
+    Ok(Some(Candidate { path, text: source.text }))
 }
 
 fn check(result: Result<Loaded, Error>, context: &mut Context) -> Result<(), Failure> {
@@ -87,7 +144,7 @@ fn show(loaded: &Loaded, context: &mut Context) -> Result<(), Failure> {
 }
 
 fn invalid(error: &Error) -> Failure {
-    Failure::Problems(error.problems().iter().map(ToString::to_string).collect())
+    Failure::Problems(documents::lines(error))
 }
 
 fn to_value(shown: &(impl serde::Serialize + ?Sized)) -> Result<Value, Failure> {

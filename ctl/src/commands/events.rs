@@ -99,6 +99,12 @@ enum Command {
 }
 
 impl Args {
+    /// Whether it goes on until it is stopped.
+    #[must_use]
+    pub fn is_endless(&self) -> bool {
+        self.follow
+    }
+
     fn filter(&self, now: &Zoned) -> Result<EventFilter, Failure> {
         let since = moment_of("--since", self.since.as_deref(), now)?;
         let last_few = (self.follow && since.is_none()).then_some(BEFORE_FOLLOWING);

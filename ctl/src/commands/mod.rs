@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod accounts;
+pub mod apply;
 pub mod authenticator;
 pub mod authenticators;
 pub mod batch;
@@ -11,6 +12,8 @@ pub mod doctor;
 pub mod end_sessions;
 pub mod events;
 pub mod expire;
+pub mod export;
+pub mod facts;
 pub mod failures;
 pub mod lock;
 pub mod lockdown;
@@ -19,10 +22,12 @@ pub mod monitor;
 pub mod notify;
 pub mod restore;
 pub mod sessions;
+pub mod several;
 pub mod status;
 pub mod tags;
 pub mod term;
 pub mod unlock;
+pub mod validate;
 
 use std::io::{self, Write};
 
@@ -31,7 +36,7 @@ use serde_json::Value;
 
 use crate::{
     cli::{Command, Global},
-    exit::Failure,
+    exit::{DONE, Failure},
     output::{Show, json},
 };
 
@@ -49,6 +54,8 @@ pub struct Context {
     pub out: Box<dyn Write>,
     /// Whether something has been printed: an error is then no answer of its own.
     pub answered: bool,
+    /// The exit code of a success.
+    pub exit: u8,
 }
 
 impl Context {
@@ -57,7 +64,7 @@ impl Context {
     pub fn of_process(global: &Global, now: Zoned) -> Self {
         let show = Show::on(&io::stdout(), now.timestamp(), now.time_zone().clone());
         let out = Box::new(io::BufWriter::new(io::stdout()));
-        Self { json: global.json, quiet: global.quiet, now, show, out, answered: false }
+        Self { json: global.json, quiet: global.quiet, now, show, out, answered: false, exit: DONE }
     }
 
     /// Prints the answer, as JSON or as text.
@@ -109,6 +116,10 @@ pub async fn run(command: &Command, context: &mut Context) -> Result<(), Failure
         Command::Lockdown(args) => lockdown::run(args, context).await,
         Command::Restore(args) => restore::run(args, context).await,
         Command::Status(args) => status::run(args, context).await,
+        Command::Apply(args) => apply::run(args, context).await,
+        Command::Validate(args) => validate::run(args, context),
+        Command::Export(args) => export::run(args, context).await,
+        Command::Facts(args) => facts::run(args, context).await,
         Command::Account(args) => account::run(args, context).await,
         Command::Accounts(args) => accounts::run(args, context).await,
         Command::Expire(args) => expire::run(args, context).await,
@@ -124,5 +135,25 @@ pub async fn run(command: &Command, context: &mut Context) -> Result<(), Failure
         Command::Config(args) => config::run(args, context),
         Command::Doctor(args) => doctor::run(args, context).await,
         Command::Completions(args) => completions::run(args, context),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::output::views::tests::show;
+
+    /// A context whose output nobody sees.
+    pub(crate) fn context() -> Context {
+        let now = show().now.to_zoned(show().zone);
+        Context {
+            json: false,
+            quiet: false,
+            now,
+            show: show(),
+            out: Box::new(io::sink()),
+            answered: false,
+            exit: DONE,
+        }
     }
 }

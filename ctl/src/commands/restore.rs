@@ -73,6 +73,22 @@ pub struct Args {
 }
 
 impl Args {
+    /// What would have to be asked for. An account of a directory needs no password: the daemon knows whether it is one.
+    #[must_use]
+    pub fn missing(&self) -> Option<&'static str> {
+        (self.asks() && !self.tokens).then_some("--recovery-code, --password-stdin or --undo")
+    }
+
+    /// Whether the new password comes on standard input.
+    #[must_use]
+    pub fn reads_password(&self) -> bool {
+        self.password_stdin
+    }
+
+    fn asks(&self) -> bool {
+        !(self.recovery_code || self.password_stdin || self.undo)
+    }
+
     fn options(&self, password: Option<String>, tags: Option<Tags>) -> options::Restore {
         options::Restore {
             reason: self.reason.clone(),
@@ -93,12 +109,10 @@ impl Args {
 pub async fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let tags = args.tags.option()?;
     let piped = if args.password_stdin { Some(password(io::stdin().lock())?) } else { None };
-    let asks = !(args.recovery_code || args.password_stdin || args.undo);
-    // An account of a directory needs no password: the daemon knows whether it is one.
-    if asks && !args.tokens && !Terminal::is_there() {
-        let how = "--recovery-code, --password-stdin or --undo";
+    if let Some(how) = args.missing().filter(|_| !Terminal::is_there()) {
         return Err(Failure::Usage(format!("without a terminal to ask on, give {how}")));
     }
+    let asks = args.asks();
     let client = Client::connect().await?;
     let mut terminal = if asks { Terminal::of_process()? } else { None };
     if terminal.is_some() && args.tokens && is_restored(&args.user, &client).await? {
@@ -274,7 +288,7 @@ mod tests {
         };
         insta::assert_snapshot!("restored", text(&restored, &show()));
         let locked = Restored {
-            still_locked_by: vec!["operator".into(), "config:/etc/lockdown/lockdown.d/x.toml".into()],
+            still_locked_by: vec!["operator".into(), "config:web".into()],
             kept: Vec::new(),
             recovery_code: None,
             recovery_code_expires: None,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use lockdown_dbus_api::{
     options::AccountFilter,
-    views::{Account, Session},
+    views::{Account, Lock, Session, StateDocument},
 };
 use serde_json::json;
 
@@ -26,9 +26,10 @@ use crate::{
 /// With USER, everything that is known of the account: its state, locks and sessions. With --json, that is the account
 /// with a key "open_sessions", an array of its sessions.
 ///
-/// Without USER, the daemon, notifications that have not arrived, and the accounts that are locked now. With --json, an object
-/// with the keys "version", "lockdown_enabled", "locked_accounts" (a number), "notifications" (numbers by state: "queued",
-/// "sending", "dead") and "accounts" (an array).
+/// Without USER, the daemon, notifications that have not arrived, the state documents, and the accounts that are locked now.
+/// With --json, an object with the keys "version", "lockdown_enabled", "locked_accounts" (a number), "notifications" (numbers
+/// by state: "queued", "sending", "dead"), "state_error" (why those of state.d are not in force as they lie there; empty if
+/// they are), "documents" (an array, as ListDocuments has it) and "accounts" (an array).
 #[derive(clap::Args, Debug, PartialEq)]
 #[command(after_long_help = "\
 Examples:
@@ -78,6 +79,8 @@ async fn of_host(client: &Client, context: &mut Context) -> Result<(), Failure> 
             .accounts(&AccountFilter { locked: Some(true), system: Some(true), ..AccountFilter::default() })
             .await?,
         notifications: client.metrics().await?.outbox,
+        state_error: client.state_error().await?,
+        documents: client.documents().await?,
     };
     context.answer(
         || {
@@ -86,6 +89,8 @@ async fn of_host(client: &Client, context: &mut Context) -> Result<(), Failure> 
                 "lockdown_enabled": host.lockdown_enabled,
                 "locked_accounts": host.locked_accounts,
                 "notifications": host.notifications,
+                "state_error": host.state_error,
+                "documents": json::array(&host.documents)?,
                 "accounts": json::array(&host.accounts)?,
             }))
         },
@@ -100,6 +105,9 @@ struct Host {
     accounts: Vec<Account>,
     /// By state.
     notifications: HashMap<String, u32>,
+    /// Why state.d is not in force as it lies there; empty if it is.
+    state_error: String,
+    documents: Vec<StateDocument>,
 }
 
 fn host_text(host: &Host, show: &Show) -> String {
@@ -120,12 +128,35 @@ fn host_text(host: &Host, show: &Show) -> String {
             format!("{waiting} on the way, {dead} could not be delivered: `lockdownctl notify queue --dead`"),
         )),
     }
+    rows.extend(state(host));
     let mut text = views::property_list(rows, show);
     if !host.accounts.is_empty() {
         text.push('\n');
         text.push_str(&views::accounts(&host.accounts, show));
     }
     text
+}
+
+/// The state documents, if there are any or should be.
+fn state(host: &Host) -> Vec<(&'static str, String)> {
+    let mut rows = Vec::new();
+    if !host.documents.is_empty() {
+        let names: Vec<_> = host.documents.iter().map(|document| escape(&document.name)).collect();
+        let documents = count(names.len(), "document", "documents");
+        rows.push(("State", format!("{documents} in force: {}", names.join(", "))));
+    }
+    let pending: Vec<_> = host.documents.iter().filter(|document| document.pending > 0).collect();
+    if !pending.is_empty() {
+        let each =
+            pending.iter().map(|document| format!("{} of {}", document.pending, escape(&document.name)));
+        let each = each.collect::<Vec<_>>().join(", ");
+        rows.push(("Pending", format!("{each}: `lockdownctl apply --check` says why")));
+    }
+    if !host.state_error.is_empty() {
+        let error = coloured(&escape(&host.state_error), Colour::Red);
+        rows.push(("State error", format!("state.d is not in force as it lies there: {error}")));
+    }
+    rows
 }
 
 fn account_text(account: &Account, sessions: &[Session], show: &Show) -> String {
@@ -156,7 +187,8 @@ fn account_text(account: &Account, sessions: &[Session], show: &Show) -> String 
             if reason.is_empty() { "yes".to_owned() } else { format!("yes: {}", escape(reason)) },
         ));
     }
-    if account.deactivated {
+    let is_of_lockdown = |lock: &Lock| matches!(lock.owner.as_str(), "lockdown" | "self");
+    if account.locks.iter().any(is_of_lockdown) {
         rows.push((
             "Lockdown",
             format!("in force: {} takes it back", views::remedy("lockdown", &account.name)),
@@ -256,11 +288,21 @@ mod tests {
             locked_accounts,
             accounts,
             notifications: HashMap::new(),
+            state_error: String::new(),
+            documents: Vec::new(),
         };
         insta::assert_snapshot!("status-host", host_text(&host(1, vec![alice()]), &show()));
         insta::assert_snapshot!("status-host-quiet", host_text(&host(0, vec![]), &show()));
         let notifications = [("queued".into(), 2), ("sending".into(), 1), ("dead".into(), 4)].into();
         let delayed = Host { notifications, ..host(0, vec![]) };
         insta::assert_snapshot!("status-host-notifications", host_text(&delayed, &show()));
+        let document =
+            |name: &str, pending| StateDocument { name: name.into(), pending, ..Default::default() };
+        let managed = Host {
+            state_error: "/etc/lockdown/state.d/web.toml:3:1: account.nmae: unknown key".into(),
+            documents: vec![document("people", 0), document("web", 2)],
+            ..host(0, vec![])
+        };
+        insta::assert_snapshot!("status-host-state", host_text(&managed, &show()));
     }
 }

@@ -19,6 +19,11 @@ fn tag(text: &str) -> Result<(String, String), String> {
 }
 
 impl Tagged {
+    /// As they are written on a command line.
+    pub fn words(&self) -> impl Iterator<Item = String> {
+        self.tags.iter().map(|(key, value)| format!("--tag={key}={value}"))
+    }
+
     /// The option of the call; none if there are no tags.
     ///
     /// # Errors

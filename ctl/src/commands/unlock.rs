@@ -124,11 +124,7 @@ mod tests {
     fn what_still_stands_is_named_with_its_remedy() {
         let lock = |id, owner: &str| Lock { id, owner: owner.into(), ..alice().locks.remove(0) };
         let still = Account {
-            locks: vec![
-                lock(3, "config:/etc/lockdown/lockdown.d/leavers.toml"),
-                lock(4, "fleet:hq"),
-                lock(5, "lockdown"),
-            ],
+            locks: vec![lock(3, "config:leavers"), lock(4, "fleet:hq"), lock(5, "lockdown")],
             ..alice()
         };
         let free = Account { name: "bob".into(), ..Account::default() };

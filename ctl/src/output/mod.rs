@@ -1,6 +1,7 @@
-//! How answers are shown: as text for people ([`table`], [`time`], [`text`], [`views`], [`lockdown`], [`progress`]) or as
-//! [`json`] for programs.
+//! How answers are shown: as text for people ([`table`], [`time`], [`text`], [`views`], [`lockdown`], [`progress`],
+//! [`applied`]) or as [`json`] for programs.
 
+pub mod applied;
 pub mod authenticators;
 pub mod json;
 pub mod lockdown;

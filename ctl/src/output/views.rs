@@ -78,7 +78,7 @@ pub fn remedy(owner: &str, user: &str) -> String {
     let user = escape(user);
     match owner.split_once(':') {
         Some(("config", file)) => {
-            format!("remove the account from {}, then run `systemctl reload lockdownd`", escape(file))
+            format!("take {user} out of the state document {}, then run `lockdownctl apply`", escape(file))
         }
         Some(("fleet", issuer)) => format!("have {} withdraw its order", escape(issuer)),
         None if matches!(owner, "lockdown" | "self") => format!("`lockdownctl restore {user}`"),

@@ -7,11 +7,14 @@
 mod accounts;
 mod authenticators;
 mod bus;
+mod config;
 mod failures;
 mod lockdown;
 mod manager;
 mod notify;
+mod remote;
 mod run;
+mod state;
 mod terminal;
 mod trail;
 mod usage;

@@ -2,6 +2,7 @@
 //! tested with it.
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::net::UnixStream,
     process::{Child, Command, Stdio},
@@ -14,13 +15,14 @@ use crate::run::{Outcome, lockdownctl};
 use lockdown_dbus_api::{
     Dict, Error,
     options::{
-        AccountFilter, EndSessions, EventFilter, FailureFilter, Lock, LockAuthenticator, Lockdown,
-        LockdownSelf, NotificationFilter, ResetFailures, Restore, RetryNotifications, SessionFilter,
-        SetAccount, Unlock, UnlockAuthenticator, VerifyEvents,
+        AccountFilter, ApplyState, EndSessions, EventFilter, ExportState, FailureFilter, Lock,
+        LockAuthenticator, Lockdown, LockdownSelf, NotificationFilter, ResetFailures, Restore,
+        RetryNotifications, SessionFilter, SetAccount, Unlock, UnlockAuthenticator, VerifyEvents,
     },
     views::{
         self, Account, Authenticator, Drift, Event, Failure, LockNotice, LockdownPreview, LockdownResult,
-        Metrics, Notification, NotificationTest, Progress, Restored, Session, Verification,
+        Metrics, Notification, NotificationTest, Progress, Restored, Session, StateApplied, StateDocument,
+        Verification,
     },
 };
 use zbus::{
@@ -53,6 +55,12 @@ pub struct Script {
     /// `LockdownSelf` sends its completion, but no answer.
     pub mute: bool,
     pub restored: Restored,
+    /// What `ApplyState` comes to, and the texts that it got.
+    pub applied: StateApplied,
+    pub texts: BTreeMap<String, String>,
+    pub state_error: String,
+    /// The caller may not ask for what others' accounts are.
+    pub is_private: bool,
 }
 
 pub struct Manager {
@@ -453,6 +461,50 @@ impl Manager {
         Ok(ids.map_or(3, |ids| ids.iter().filter(|id| *id != "msg_ghost").count() as u32))
     }
 
+    async fn apply_state(&self, options: Dict) -> Result<StateApplied, Error> {
+        let options = ApplyState::try_from(options)?;
+        let names = |map: &Option<BTreeMap<String, String>>| {
+            map.as_ref().map(|map| map.keys().cloned().collect::<Vec<_>>().join(","))
+        };
+        let mut script = self.script.lock().unwrap();
+        script.calls.push(format!(
+            "ApplyState check={:?} documents={:?} tags={:?}",
+            options.check,
+            names(&options.documents),
+            names(&options.tags)
+        ));
+        script.texts = options.documents.unwrap_or_default();
+        if script.texts.contains_key("taken") {
+            return Err(Error::InvalidArgument("the document taken comes from state.d".into()));
+        }
+        Ok(script.applied.clone())
+    }
+
+    async fn export_state(&self, options: Dict) -> Result<String, Error> {
+        self.called(format!("ExportState {}", dictionary(&options)));
+        match ExportState::try_from(options)?.document.as_deref() {
+            Some("ghost") => Err(Error::InvalidArgument("no document is called ghost".into())),
+            _ => Ok("version = 1\n\n[[account]]\nname = \"alice\"\nstate = \"locked\"\n".into()),
+        }
+    }
+
+    async fn list_documents(&self) -> Result<Vec<StateDocument>, Error> {
+        // Part of several subcommands: not among the calls.
+        if self.script.lock().unwrap().is_private {
+            return Err(Error::NotAuthorized("this is not yours to look at: ask root".into()));
+        }
+        let document = StateDocument {
+            name: "web".into(),
+            origin: "directory".into(),
+            path: "/etc/lockdown/state.d/web.toml".into(),
+            sha256: "ab".repeat(32),
+            applied_at: THEN,
+            locks: 1,
+            pending: 0,
+        };
+        Ok(vec![document])
+    }
+
     async fn get_metrics(&self) -> Result<Metrics, Error> {
         // Part of several subcommands: not among the calls.
         let dead = self.script.lock().unwrap().notifications.len() as u32;
@@ -478,6 +530,11 @@ impl Manager {
     #[zbus(property)]
     async fn lockdown_enabled(&self) -> bool {
         true
+    }
+
+    #[zbus(property)]
+    async fn state_error(&self) -> String {
+        self.script.lock().unwrap().state_error.clone()
     }
 
     #[zbus(property)]
@@ -546,6 +603,7 @@ impl Bus {
                 .unwrap(),
             _connection: None,
             script: Arc::new(Mutex::new(Script {
+                applied: StateApplied { success: true, ..StateApplied::default() },
                 restored: Restored { success: true, ..Restored::default() },
                 ..Script::default()
             })),

@@ -63,17 +63,25 @@ const TABLE: &[(&str, Action, bool)] = &[
     ("ListNotifications", Action::View, false),
     ("RetryNotifications", Action::Notify, false),
     ("GetMetrics", Action::View, false),
+    ("ListDocuments", Action::View, false),
 ];
+
+/// Members that are root's alone, whatever polkit would say: who changes configuration can become root by it.
+const ROOT_ONLY: &[&str] = &["ApplyState", "ExportState"];
 
 /// What is decided without asking polkit.
 #[derive(Debug, PartialEq, Eq)]
 enum Rule {
     Allowed,
     Ask(Action),
+    RootOnly,
     Denied,
 }
 
 fn rule(member: &str, caller_uid: u32, account_uid: Option<u32>) -> Rule {
+    if ROOT_ONLY.contains(&member) {
+        return if caller_uid == 0 { Rule::Allowed } else { Rule::RootOnly };
+    }
     match TABLE.iter().find(|(name, ..)| *name == member) {
         None => Rule::Denied,
         Some(_) if caller_uid == 0 => Rule::Allowed,
@@ -95,6 +103,9 @@ pub async fn authorize(
     let member = header.member().map(|member| member.as_str()).unwrap_or_default();
     let action = match rule(member, caller.uid, account_uid) {
         Rule::Allowed => return Ok(()),
+        Rule::RootOnly => {
+            return Err(Error::NotAuthorized(format!("{member} is root's alone: run this as root")));
+        }
         Rule::Denied => return Err(Error::NotAuthorized(format!("{member} is not open to anybody"))),
         Rule::Ask(action) => action,
     };
@@ -158,6 +169,14 @@ mod tests {
     fn root_needs_no_polkit() {
         for (member, ..) in TABLE {
             assert_eq!(rule(member, 0, Some(1000)), Rule::Allowed);
+        }
+    }
+
+    #[test]
+    fn configuration_is_roots_alone() {
+        for member in ROOT_ONLY {
+            assert_eq!(rule(member, 0, None), Rule::Allowed);
+            assert_eq!(rule(member, 1000, Some(1000)), Rule::RootOnly);
         }
     }
 

@@ -10,7 +10,7 @@ use lockdown_dbus_api::{
     views::{
         Account, Authenticator, AuthenticatorNotice, Drift, Event, ExpiryNotice, Failure, LockNotice,
         LockdownPreview, LockdownResult, Metrics, Notification, NotificationTest, Progress, Restored,
-        Session, Verification,
+        Session, StateApplied, StateDocument, Verification,
     },
 };
 
@@ -21,7 +21,7 @@ use crate::{
     operations::{
         account as accounts, attempts, authenticator, expire, lock, lockdown, measure, notify,
         resolve::{is_identifier, resolve},
-        restore, sessions, set_account, trail, unlock, view,
+        restore, sessions, set_account, state, trail, unlock, view,
     },
 };
 
@@ -408,6 +408,31 @@ impl Manager {
         notify::retry(&self.core, &caller, options).await
     }
 
+    #[zbus(out_args("result"))]
+    async fn apply_state(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        options: Dict,
+    ) -> Result<StateApplied, Error> {
+        let mut options = options::ApplyState::try_from(options)?;
+        let caller = self.caller(&header).await?.with_tags(options.tags.take());
+        self.authorize(&header, &caller, None).await?;
+        state::apply(&self.core, &caller, options).await
+    }
+
+    #[zbus(out_args("text"))]
+    async fn export_state(&self, #[zbus(header)] header: Header<'_>, options: Dict) -> Result<String, Error> {
+        let options = options::ExportState::try_from(options)?;
+        self.caller_about_some(&header, None).await?;
+        state::export(&self.core, options).await
+    }
+
+    #[zbus(out_args("documents"))]
+    async fn list_documents(&self, #[zbus(header)] header: Header<'_>) -> Result<Vec<StateDocument>, Error> {
+        self.caller_about_some(&header, None).await?;
+        state::list(&self.core).await
+    }
+
     #[zbus(out_args("metrics"))]
     async fn get_metrics(&self, #[zbus(header)] header: Header<'_>) -> Result<Metrics, Error> {
         self.caller_about_some(&header, None).await?;
@@ -472,6 +497,11 @@ impl Manager {
     #[zbus(property)]
     fn lockdown_enabled(&self) -> bool {
         self.core.settings().lockdown.enabled
+    }
+
+    #[zbus(property)]
+    fn state_error(&self) -> String {
+        self.core.state_error()
     }
 
     #[zbus(property)]

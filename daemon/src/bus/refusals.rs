@@ -28,6 +28,7 @@ pub fn action(member: &str) -> Option<Action> {
         "UnlockAuthenticator" => Action::UnlockAuthenticator,
         "ResetFailures" => Action::ResetFailures,
         "TestNotification" => Action::NotificationTest,
+        "ApplyState" => Action::Apply,
         "RetryNotifications" => Action::NotificationsRetried,
         _ => return None,
     })

@@ -89,6 +89,8 @@ actions! {
     RecordDrift "record-drift" Warning "ef4ffc694c3f4435b0be2144a503181d";
     /// The configuration was read anew, or was found changed at the start.
     ConfigReload "config-reload" Notice "8e83cb37a9b14c56a4bc0fec4bab30a1";
+    /// State documents were applied, or could not be.
+    Apply "apply" Notice "4f5f112de43245929f0563c684beeec4";
     /// Old events were removed from the trail, which goes on from a checkpoint.
     EventsPruned "events-pruned" Notice "91b3bbf58a9c49d1b732247d3824e3ef";
     /// Messages of a rule could not be delivered and were given up.

@@ -10,3 +10,4 @@ pub mod lockdown;
 pub mod notify;
 pub mod protection;
 pub mod refusals;
+pub mod state;

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::account::Account;
-
 /// User id of `nobody`, the anonymous user (systemd's uid assignments, `Documentation/UIDS-GIDS`).
 pub const NOBODY: u32 = 65534;
 
@@ -48,18 +46,18 @@ pub enum Protection {
     LastAdministrator,
 }
 
-/// Whether `account` is protected, and why.
+/// Whether the account of this name and uid is protected, and why.
 #[must_use]
-pub fn protection(account: &Account, facts: &Facts) -> Option<Protection> {
-    if account.uid == 0 {
+pub fn protection(name: &str, uid: u32, facts: &Facts) -> Option<Protection> {
+    if uid == 0 {
         Some(Protection::Root)
-    } else if account.uid == NOBODY {
+    } else if uid == NOBODY {
         Some(Protection::Nobody)
-    } else if account.uid < facts.uid_min {
+    } else if uid < facts.uid_min {
         Some(Protection::System(facts.uid_min))
-    } else if facts.caller.contains(&account.uid) {
+    } else if facts.caller.contains(&uid) {
         Some(Protection::Own)
-    } else if facts.users.contains(&account.name) {
+    } else if facts.users.contains(name) {
         Some(Protection::User)
     } else if let Some(group) = &facts.protected_group {
         Some(Protection::Group(group.clone()))
@@ -74,46 +72,42 @@ pub fn protection(account: &Account, facts: &Facts) -> Option<Protection> {
 mod tests {
     use super::*;
 
-    fn account(name: &str, uid: u32) -> Account {
-        Account { name: name.into(), uid, gid: uid, home: "/home/x".into() }
-    }
-
     fn facts() -> Facts {
         Facts { uid_min: 1000, ..Facts::default() }
     }
 
     #[test]
     fn an_ordinary_account_is_not_protected() {
-        assert_eq!(protection(&account("alice", 1000), &facts()), None);
+        assert_eq!(protection("alice", 1000, &facts()), None);
     }
 
     #[test]
     fn root_nobody_and_system_accounts_are() {
-        assert_eq!(protection(&account("root", 0), &facts()), Some(Protection::Root));
-        assert_eq!(protection(&account("toor", 0), &facts()), Some(Protection::Root));
-        assert_eq!(protection(&account("nobody", NOBODY), &facts()), Some(Protection::Nobody));
-        assert_eq!(protection(&account("www-data", 33), &facts()), Some(Protection::System(1000)));
-        assert_eq!(protection(&account("messagebus", 999), &facts()), Some(Protection::System(1000)));
+        assert_eq!(protection("root", 0, &facts()), Some(Protection::Root));
+        assert_eq!(protection("toor", 0, &facts()), Some(Protection::Root));
+        assert_eq!(protection("nobody", NOBODY, &facts()), Some(Protection::Nobody));
+        assert_eq!(protection("www-data", 33, &facts()), Some(Protection::System(1000)));
+        assert_eq!(protection("messagebus", 999, &facts()), Some(Protection::System(1000)));
     }
 
     #[test]
     fn the_callers_own_account_is_by_uid_and_by_loginuid() {
         let facts = Facts { caller: BTreeSet::from([0, 1000]), ..facts() };
-        assert_eq!(protection(&account("alice", 1000), &facts), Some(Protection::Own));
-        assert_eq!(protection(&account("bob", 1001), &facts), None);
+        assert_eq!(protection("alice", 1000, &facts), Some(Protection::Own));
+        assert_eq!(protection("bob", 1001, &facts), None);
     }
 
     #[test]
     fn configured_users_and_groups_are() {
         let named = Facts { users: BTreeSet::from(["ceo".to_owned()]), ..facts() };
-        assert_eq!(protection(&account("ceo", 1500), &named), Some(Protection::User));
+        assert_eq!(protection("ceo", 1500, &named), Some(Protection::User));
         let grouped = Facts { protected_group: Some("oncall".into()), ..facts() };
-        assert_eq!(protection(&account("ann", 1501), &grouped), Some(Protection::Group("oncall".into())));
+        assert_eq!(protection("ann", 1501, &grouped), Some(Protection::Group("oncall".into())));
     }
 
     #[test]
     fn the_last_administrator_is() {
         let last = Facts { last_administrator: true, ..facts() };
-        assert_eq!(protection(&account("carol", 1002), &last), Some(Protection::LastAdministrator));
+        assert_eq!(protection("carol", 1002, &last), Some(Protection::LastAdministrator));
     }
 }

@@ -18,11 +18,15 @@ use crate::domain::account::Account;
 /// Where the daemon has this uid already, or is not root and cannot change its own, the job runs as it is.
 ///
 /// # Errors
-/// Those of clone(2), setgroups(2), setresgid(2) and setresuid(2), and a job that panicked.
+/// Those of clone(2), setgroups(2), setresgid(2) and setresuid(2), a job that panicked, and an account of which only name and uid
+/// are known.
 pub fn as_account<T: Send>(account: &Account, job: impl FnOnce() -> T + Send) -> io::Result<T> {
     let own = geteuid();
     if !own.is_root() || own.as_raw() == account.uid {
         return Ok(job());
+    }
+    if account.gid == u32::MAX {
+        return Err(io::Error::other("NSS does not tell its primary group"));
     }
     let (uid, gid) = (Uid::from_raw(account.uid), Gid::from_raw(account.gid));
     std::thread::scope(|scope| {

@@ -12,6 +12,7 @@ pub mod journalctl;
 pub mod keys_elsewhere;
 pub mod login_defs;
 pub mod logind;
+pub mod memory;
 pub mod nss;
 pub mod pam_stacks;
 pub mod processes;

@@ -1,6 +1,6 @@
 //! Subordinate uids of an account, subuid(5): what it may become in a user namespace.
 
-use std::{ops::Range, path::Path};
+use std::{collections::BTreeSet, ops::Range, path::Path};
 
 /// Below this are ordinary and system accounts and `nobody`. A range that reaches there is a mistake in the file, and
 /// believing it would end other accounts' processes.
@@ -12,20 +12,31 @@ pub fn ranges(path: &Path, name: &str, uid: u32) -> Vec<Range<u32>> {
     std::fs::read_to_string(path).map(|text| parse(&text, name, uid)).unwrap_or_default()
 }
 
+/// Who has one of these uids, as the file names them.
+#[must_use]
+pub fn owners(path: &Path, uids: &BTreeSet<u32>) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let ranges = text.lines().filter_map(|line| Some((line.split(':').next()?, range(line)?)));
+    ranges
+        .filter(|(_, range)| uids.range(range.clone()).next().is_some())
+        .map(|(owner, _)| owner.to_owned())
+        .collect()
+}
+
 /// Lines are `name:start:count`, with a uid in the place of the name in some.
 fn parse(text: &str, name: &str, uid: u32) -> Vec<Range<u32>> {
     let uid = uid.to_string();
-    text.lines()
-        .filter_map(|line| {
-            let mut fields = line.split(':');
-            let owner = fields.next()?;
-            let start: u32 = fields.next()?.parse().ok()?;
-            let count: u32 = fields.next()?.trim().parse().ok()?;
-            // u32::MAX is no uid.
-            let end = start.checked_add(count)?;
-            ((owner == name || owner == uid) && start >= LOWEST).then_some(start..end)
-        })
-        .collect()
+    let is_its = |line: &&str| line.split(':').next().is_some_and(|owner| owner == name || owner == uid);
+    text.lines().filter(is_its).filter_map(range).collect()
+}
+
+fn range(line: &str) -> Option<Range<u32>> {
+    let mut fields = line.split(':').skip(1);
+    let start: u32 = fields.next()?.parse().ok()?;
+    let count: u32 = fields.next()?.trim().parse().ok()?;
+    // u32::MAX is no uid.
+    let end = start.checked_add(count)?;
+    (start >= LOWEST).then_some(start..end)
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod sessions;
 pub mod set_account;
 pub mod settle;
 pub mod standing_watch;
+pub mod state;
 pub mod trail;
 pub mod unlock;
 pub mod view;

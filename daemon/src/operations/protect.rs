@@ -14,7 +14,7 @@ use crate::{
         event::{Action, Event, Outcome},
         protection::{Facts, Protection, protection},
     },
-    host::{administrators::Administrators, clock},
+    host::{administrators::Administrators, clock, nss::Nss},
     store::StoreError,
 };
 
@@ -36,7 +36,7 @@ impl<'c> Rule<'c> {
         let facts = Facts {
             uid_min: core.uid_min(),
             caller: [Some(caller.uid), caller.loginuid].into_iter().flatten().collect(),
-            users: settings.protected.users.iter().cloned().collect(),
+            users: settings.protected.users.iter().cloned().chain(core.protected_by_documents()).collect(),
             protected_group: None,
             last_administrator: false,
         };
@@ -49,6 +49,23 @@ impl<'c> Rule<'c> {
         let mut rule = Self::for_one(core, &Caller::default());
         rule.facts.caller.clear();
         rule
+    }
+
+    /// Protects further users.
+    pub fn protect(&mut self, users: impl IntoIterator<Item = String>) {
+        self.facts.users.extend(users);
+    }
+
+    /// What there is to know without a look-up.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// What protects the account by its name and uid alone.
+    #[must_use]
+    pub fn check_by_name(&self, account: &Account) -> Option<Protection> {
+        protection(&account.name, account.uid, &self.facts)
     }
 
     /// From now on, judges as if this uid could not get in any more.
@@ -65,7 +82,7 @@ impl<'c> Rule<'c> {
 
     /// Why this caller cannot lock the account; `None` if it can.
     pub async fn check(&self, account: &Account) -> Option<Protection> {
-        if let Some(found) = protection(account, &self.facts) {
+        if let Some(found) = self.check_by_name(account) {
             // What is decided by uid and name needs no look-up of groups.
             return Some(found);
         }
@@ -77,7 +94,8 @@ impl<'c> Rule<'c> {
                     && self.gather().await.is_last(account.uid)
             }
         };
-        protection(account, &Facts { protected_group, last_administrator, ..self.facts.clone() })
+        let facts = Facts { protected_group, last_administrator, ..self.facts.clone() };
+        protection(&account.name, account.uid, &facts)
     }
 
     /// Whether the account can administer the host, as far as its groups can be told.
@@ -95,10 +113,32 @@ impl<'c> Rule<'c> {
         groups.iter().find(|group| of_account.contains(*group)).cloned()
     }
 
+    /// Who is in the groups that decide, by what the groups say: to ask few of very many accounts for theirs.
+    pub async fn members(&self, nss: &Nss) -> Members {
+        let groups = self.settings.protected.groups.iter().chain(&self.settings.protected.admin_groups);
+        let mut members = Members::default();
+        for group in groups {
+            if let Ok(Some((gid, names))) = nss.group(group).await {
+                members.gids.insert(gid);
+                members.names.extend(names);
+            }
+        }
+        members
+    }
+
     async fn gather(&self) -> Administrators {
         let groups = &self.settings.protected.admin_groups;
         Administrators::gather(groups, &self.locked, &self.core.nss(), &self.core.store, clock::now()).await
     }
+}
+
+/// See [`Rule::members`].
+#[derive(Clone, Debug, Default)]
+pub struct Members {
+    /// Primary groups whose accounts are members.
+    pub gids: BTreeSet<u32>,
+    /// Members by name.
+    pub names: BTreeSet<String>,
 }
 
 /// Refuses what would lock a protected account, and records that somebody tried.

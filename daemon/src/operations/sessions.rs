@@ -158,7 +158,7 @@ async fn sweep_account(core: &Core, account: &Account, spared: Vec<Mark>) -> swe
 
 fn refuse_for_the_host(core: &Core, account: &Account) -> Result<(), Error> {
     let facts = Facts { uid_min: core.uid_min(), ..Facts::default() };
-    match protection(account, &facts) {
+    match protection(&account.name, account.uid, &facts) {
         Some(why @ (Protection::Root | Protection::Nobody | Protection::System(_))) => Err(Error::Protected(
             format!("{} is protected: {why}; name one of its sessions", escape(&account.name)),
         )),

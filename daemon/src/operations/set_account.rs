@@ -68,12 +68,13 @@ pub async fn set(
 
 /// What is to be set, checked.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Wanted {
+pub(super) struct Wanted {
     /// To have.
-    identifiers: Vec<Identifier>,
+    pub(super) identifiers: Vec<Identifier>,
     /// Kinds of which there is to be none.
-    without: Vec<String>,
-    metadata: BTreeMap<String, String>,
+    pub(super) without: Vec<String>,
+    /// An empty value removes the key.
+    pub(super) metadata: BTreeMap<String, String>,
 }
 
 impl Wanted {
@@ -118,7 +119,7 @@ impl Wanted {
     }
 
     /// For the audit trail: the options as they were given.
-    fn input(&self) -> Fields {
+    pub(super) fn input(&self) -> Fields {
         let mut given: BTreeMap<&str, &str> =
             self.identifiers.iter().map(|one| (one.kind(), one.value())).collect();
         given.extend(self.without.iter().map(|kind| (kind.as_str(), "")));
@@ -141,7 +142,11 @@ fn invalid(why: String) -> Error {
     Error::InvalidArgument(why)
 }
 
-fn check_metadata(key: &str, value: &str) -> Result<(), String> {
+/// Refuses what is not kept as metadata.
+///
+/// # Errors
+/// Why.
+pub(super) fn check_metadata(key: &str, value: &str) -> Result<(), String> {
     tags::check_key(key).map_err(|why| format!("the metadata's {why}"))?;
     if value.len() > MAX_VALUE {
         return Err(format!("metadata {key} has {} bytes: at most {MAX_VALUE} are kept", value.len()));
@@ -179,7 +184,11 @@ async fn holders_that_are_gone(
     Ok(gone)
 }
 
-fn put(
+/// The part of the transaction, without its event. `gone`: accounts that are no more, and keep nothing.
+///
+/// # Errors
+/// `IdentifierTaken`, `InvalidArgument` if it would be too many, `Failed`.
+pub(super) fn put(
     change: &mut Change<'_>,
     account: &Account,
     wanted: &Wanted,

@@ -18,7 +18,7 @@ use crate::{
     },
     host::{activity, authenticators::count, clock, home, shadow::Shadow},
     store::{
-        StoreError, accounts, failures, identifiers, locks, metadata,
+        StoreError, accounts, documents, failures, identifiers, locks, metadata,
         sessions::{self, Session},
     },
 };
@@ -32,6 +32,7 @@ struct Known {
     sessions: Vec<Session>,
     identifiers: BTreeMap<String, String>,
     metadata: BTreeMap<String, String>,
+    is_deactivated: bool,
 }
 
 impl Known {
@@ -42,9 +43,10 @@ impl Known {
         let sessions = sessions::open(connection, Some(&account.name))?;
         let identifiers = identifiers::of_account(connection, &account.name)?;
         let metadata = metadata::of_account(connection, &account.name)?;
+        let is_deactivated = documents::is_deactivated(connection, &account.name)?;
         let count = |since| failures::count_counting(connection, &account.name, since);
         let failed_attempts = since.map_or(Ok(0), count)?;
-        Ok(Self { account, stored, failed_attempts, locks, sessions, identifiers, metadata })
+        Ok(Self { account, stored, failed_attempts, locks, sessions, identifiers, metadata, is_deactivated })
     }
 }
 
@@ -90,6 +92,7 @@ pub async fn accounts(
     let mut views = Vec::with_capacity(known.len());
     for (known, created) in known.into_iter().zip(created) {
         let mut view = assemble(&known.account, &known.stored, &known.locks, now);
+        view.deactivated |= known.is_deactivated;
         let protection = rule.check(&known.account).await;
         view.protected_reason = protection.as_ref().map(Protection::to_string);
         view.protected = protection.is_some();

@@ -16,10 +16,17 @@ use std::{
     time::Duration,
 };
 
-use crate::store::events::{Recorded, chain::Head};
+use crate::{
+    host::memory,
+    store::events::{Recorded, chain::Head},
+};
 
 /// Events that wait; more are left out. There is room for them from the beginning.
 const WAITING: usize = 4_000;
+/// Events of one change that are told: there is room for them, and for what others do meanwhile.
+pub const MOST: usize = 3_000;
+/// Events at once that leave memory to be given back.
+const MANY: usize = 500;
 /// At the end of so many events, the journal is told where the chain is.
 const HEAD_EVERY: i64 = 1_000;
 
@@ -49,14 +56,21 @@ pub fn start() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Tells of these events.
-pub fn events(events: Vec<Recorded>) {
+/// Tells of the events of one change: the first of them, of so many, and then where the chain is.
+pub fn events(events: Vec<Recorded>, number: u64, end: Option<Head>) {
+    let left_out = number.saturating_sub(u64::try_from(events.len()).unwrap_or(u64::MAX));
     for recorded in events {
         let Recorded { id, hash, .. } = recorded;
         send(Report::Event(Box::new(recorded)));
         if id % HEAD_EVERY == 0 {
             send(Report::Head(Box::new(Head { id, hash: hash.to_vec() })));
         }
+    }
+    if left_out > 0 {
+        if let Some(queue) = QUEUE.get() {
+            queue.left_out.fetch_add(left_out, Ordering::Relaxed);
+        }
+        end.into_iter().for_each(head);
     }
 }
 
@@ -82,10 +96,19 @@ fn send(report: Report) {
 
 fn tell_all(queue: &Receiver<Report>) {
     let audit = audit::Log::open();
-    while let Ok(report) = queue.recv() {
+    let mut number = 0;
+    loop {
+        let waiting = queue.try_recv();
+        if waiting.is_err() && std::mem::take(&mut number) > MANY {
+            memory::give_back();
+        }
+        let Ok(report) = waiting.or_else(|_| queue.recv()) else { return };
+        number += 1;
         let left_out = QUEUE.get().map_or(0, |queue| queue.left_out.swap(0, Ordering::Relaxed));
         if left_out > 0 {
-            tracing::warn!("the journal was too slow for {left_out} events: see `lockdownctl events`");
+            tracing::warn!(
+                "{left_out} events were too many at once for the journal: see `lockdownctl events`"
+            );
         }
         match report {
             Report::Event(recorded) => {

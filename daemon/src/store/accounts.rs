@@ -16,9 +16,8 @@ pub type AccountId = i64;
 pub fn ensure(change: &mut Change<'_>, name: &str, uid: u32, now: Time) -> Result<AccountId, StoreError> {
     let known = change
         .connection()
-        .query_row("SELECT id, uid FROM accounts WHERE name = ?1", [name], |row| {
-            Ok((row.get::<_, AccountId>(0)?, row.get::<_, u32>(1)?))
-        })
+        .prepare_cached("SELECT id, uid FROM accounts WHERE name = ?1")?
+        .query_row([name], |row| Ok((row.get::<_, AccountId>(0)?, row.get::<_, u32>(1)?)))
         .optional()?;
     match known {
         Some((id, known_uid)) if known_uid == uid => Ok(id),
@@ -29,10 +28,10 @@ pub fn ensure(change: &mut Change<'_>, name: &str, uid: u32, now: Time) -> Resul
             Ok(id)
         }
         None => {
-            change.connection().execute(
-                "INSERT INTO accounts (name, uid, created_at) VALUES (?1, ?2, ?3)",
-                params![name, uid, now],
-            )?;
+            change
+                .connection()
+                .prepare_cached("INSERT INTO accounts (name, uid, created_at) VALUES (?1, ?2, ?3)")?
+                .execute(params![name, uid, now])?;
             Ok(change.connection().last_insert_rowid())
         }
     }
@@ -52,15 +51,27 @@ pub fn stored(connection: &Connection, name: &str) -> Result<Stored> {
         .map(Option::unwrap_or_default)
 }
 
-/// Name and uid of every account that the store knows, by name.
+/// Name and uid of every account that the store knows.
 ///
 /// # Errors
 /// Those of SQLite.
 pub fn known(connection: &Connection) -> Result<Vec<(String, u32)>> {
-    connection
-        .prepare("SELECT name, uid FROM accounts ORDER BY name")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
+    let mut known = Vec::new();
+    each_known(connection, |name, uid| known.push((name.to_owned(), uid)))?;
+    Ok(known)
+}
+
+/// Tells name and uid of every account that the store knows.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn each_known(connection: &Connection, mut tell: impl FnMut(&str, u32)) -> Result<()> {
+    let mut statement = connection.prepare("SELECT name, uid FROM accounts")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        tell(row.get_ref(0)?.as_str()?, row.get(1)?);
+    }
+    Ok(())
 }
 
 /// Name and uid of every account with something to enforce.

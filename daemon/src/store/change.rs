@@ -1,10 +1,10 @@
 //! One change of the store: transaction, event and deny records in the order that makes a lock hold.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use lockdown_enforcement::{DenyDirectory, escape::escape, publish_all};
+use lockdown_enforcement::{DenyDirectory, Prepared, Record, escape::escape, publish_all};
 
 use super::{
     StoreError,
@@ -22,9 +22,12 @@ pub struct Change<'c> {
     transaction: Transaction<'c>,
     directory: &'c DenyDirectory,
     touched: BTreeSet<u32>,
+    revision: u64,
     /// The end of the audit trail, once it is needed.
     head: Option<Head>,
+    /// As many events as there is somebody to be told of.
     events: Vec<Recorded>,
+    actions: BTreeMap<&'static str, u64>,
     rules: &'c Rules,
 }
 
@@ -32,13 +35,21 @@ impl<'c> Change<'c> {
     pub(super) fn run<T, E: From<StoreError>>(
         connection: &'c mut Connection,
         directory: &'c DenyDirectory,
-        rules: &'c Rules,
+        (rules, revision): (&'c Rules, u64),
         job: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
-        let mut change =
-            Self { transaction, directory, touched: BTreeSet::new(), head: None, events: Vec::new(), rules };
+        let mut change = Self {
+            transaction,
+            directory,
+            touched: BTreeSet::new(),
+            revision,
+            head: None,
+            events: Vec::new(),
+            actions: BTreeMap::new(),
+            rules,
+        };
         let result = job(&mut change)?;
         change.commit()?;
         Ok(result)
@@ -48,6 +59,12 @@ impl<'c> Change<'c> {
     #[must_use]
     pub fn connection(&self) -> &Connection {
         &self.transaction
+    }
+
+    /// Which state of the store it begins from, see [`Store::revision`](super::Store::revision).
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// The deny record of this uid has to follow.
@@ -68,7 +85,10 @@ impl<'c> Change<'c> {
         self.head = Some(head);
         let time = recorded.event.time;
         let have_dropped = outbox::put(&self.transaction, self.rules, recorded.id, &recorded.event)?;
-        self.events.push(recorded);
+        *self.actions.entry(recorded.event.action.name()).or_default() += 1;
+        if self.events.len() < report::MOST {
+            self.events.push(recorded);
+        }
         // Once a minute at most, so the event about it does not lead to the next.
         if have_dropped { outbox::report_drops(self, time) } else { Ok(()) }
     }
@@ -76,7 +96,7 @@ impl<'c> Change<'c> {
     /// Number of the event that was recorded last in this change.
     #[must_use]
     pub fn last_event(&self) -> Option<EventId> {
-        self.events.last().map(|recorded| recorded.id)
+        self.head.as_ref().map(|head| head.id)
     }
 
     /// Where the deny records lie, for comparing them with the store inside the transaction.
@@ -86,19 +106,49 @@ impl<'c> Change<'c> {
     }
 
     fn commit(self) -> Result<(), StoreError> {
-        let mut prepared = Vec::with_capacity(self.touched.len());
-        for uid in self.touched {
-            let record = record_of(&self.transaction, uid)?;
-            let file = self.directory.prepare(&record).map_err(|error| StoreError::Record {
-                account: escape(&record.account).to_string(),
-                error,
-            })?;
-            prepared.push(file);
+        let touched: Vec<u32> = self.touched.into_iter().collect();
+        let mut prepared = Vec::with_capacity(touched.len());
+        for uids in touched.chunks(AT_ONCE) {
+            let records = uids.iter().map(|uid| record_of(&self.transaction, *uid));
+            prepared.extend(prepare(self.directory, &records.collect::<rusqlite::Result<Vec<_>>>()?)?);
         }
         self.transaction.commit()?;
         let published = publish_all(prepared).map_err(StoreError::Publish);
-        self.events.iter().for_each(|recorded| metrics::count_event(recorded.event.action.name()));
-        report::events(self.events);
+        let number: u64 = self.actions.values().sum();
+        metrics::count_events(self.actions);
+        report::events(self.events, number, self.head);
         published
     }
+}
+
+/// Records that are in memory at the same time.
+const AT_ONCE: usize = 1024;
+/// Records that are flushed one after the other: more are flushed side by side, which costs a disk hardly more than one.
+const FEW: usize = 16;
+/// Threads for that.
+const SIDE_BY_SIDE: usize = 16;
+
+/// Makes all of these records ready, or leaves none of them behind.
+fn prepare(directory: &DenyDirectory, records: &[Record]) -> Result<Vec<Prepared>, StoreError> {
+    let prepare = |records: &[Record]| -> Result<Vec<Prepared>, StoreError> {
+        let prepared = records.iter().map(|record| {
+            directory
+                .prepare(record)
+                .map_err(|error| StoreError::Record { account: escape(&record.account).to_string(), error })
+        });
+        prepared.collect()
+    };
+    if records.len() <= FEW {
+        return prepare(records);
+    }
+    let share = records.len().div_ceil(SIDE_BY_SIDE);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            records.chunks(share).map(|records| scope.spawn(move || prepare(records))).collect();
+        let mut all = Vec::with_capacity(records.len());
+        for thread in threads {
+            all.extend(thread.join().unwrap_or(Err(StoreError::Stopped))?);
+        }
+        Ok(all)
+    })
 }

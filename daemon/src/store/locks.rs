@@ -80,17 +80,17 @@ fn insert(
     terms: &NewLock,
     created_at: Time,
 ) -> Result<Lock> {
-    change.connection().query_row(
-        &format!(
-            "INSERT INTO locks
-                 (account_id, owner, reason, message, created_by, expires_at, created_at, authenticator, source)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-             ON CONFLICT (account_id, authenticator, owner, source) DO UPDATE SET reason = excluded.reason,
-                 message = excluded.message, created_by = excluded.created_by,
-                 expires_at = excluded.expires_at, created_at = excluded.created_at
-             RETURNING {}",
-            COLUMNS.replace("locks.", "")
-        ),
+    let sql = format!(
+        "INSERT INTO locks
+             (account_id, owner, reason, message, created_by, expires_at, created_at, authenticator, source)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT (account_id, authenticator, owner, source) DO UPDATE SET reason = excluded.reason,
+             message = excluded.message, created_by = excluded.created_by,
+             expires_at = excluded.expires_at, created_at = excluded.created_at
+         RETURNING {}",
+        COLUMNS.replace("locks.", "")
+    );
+    change.connection().prepare_cached(&sql)?.query_row(
         params![
             account,
             terms.owner.to_string(),
@@ -106,12 +106,12 @@ fn insert(
     )
 }
 
-/// Removes a lock that a tally had.
+/// Removes a lock that a tally had. No deny record has to follow.
 ///
 /// # Errors
 /// [`StoreError::Sqlite`]
 pub fn remove_of_tally(change: &Change<'_>, lock: i64) -> Result<(), StoreError> {
-    change.connection().execute("DELETE FROM locks WHERE id = ?1", [lock])?;
+    change.connection().prepare_cached("DELETE FROM locks WHERE id = ?1")?.execute([lock])?;
     Ok(())
 }
 
@@ -120,7 +120,7 @@ pub fn remove_of_tally(change: &Change<'_>, lock: i64) -> Result<(), StoreError>
 /// # Errors
 /// [`StoreError::Sqlite`]
 pub fn remove(change: &mut Change<'_>, lock: i64, uid: u32) -> Result<(), StoreError> {
-    change.connection().execute("DELETE FROM locks WHERE id = ?1", [lock])?;
+    remove_of_tally(change, lock)?;
     change.touch(uid);
     Ok(())
 }
@@ -182,8 +182,9 @@ pub fn next_deadline(connection: &Connection) -> Result<Option<Time>> {
     connection
         .query_row(
             "SELECT min(deadline) FROM (
-                 SELECT expires_at AS deadline FROM locks
-                 UNION ALL SELECT valid_until FROM accounts WHERE expiry_reported = 0)",
+                 SELECT min(expires_at) AS deadline FROM locks WHERE expires_at IS NOT NULL
+                 UNION ALL
+                 SELECT min(valid_until) FROM accounts WHERE valid_until IS NOT NULL AND expiry_reported = 0)",
             [],
             |row| row.get(0),
         )

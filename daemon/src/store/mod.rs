@@ -7,6 +7,7 @@
 
 pub mod accounts;
 mod change;
+pub mod documents;
 pub mod events;
 pub mod failures;
 pub mod identifiers;
@@ -163,7 +164,8 @@ impl Store {
         self.writer
             .run(move |writer| {
                 let rules = Arc::clone(&writer.rules.read().unwrap_or_else(PoisonError::into_inner));
-                let result = Change::run(&mut writer.connection, &writer.directory, &rules, job)?;
+                let revision = *writer.changes.borrow();
+                let result = Change::run(&mut writer.connection, &writer.directory, (&rules, revision), job)?;
                 writer.changes.send_modify(|count| *count = count.wrapping_add(1));
                 Ok(result)
             })
@@ -179,6 +181,26 @@ impl Store {
             writer.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         };
         Ok(self.writer.run(checkpoint).await??)
+    }
+
+    /// Gives back what is kept of pages and statements to be quick: after much was read or written at once.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn shrink(&self) -> Result<(), StoreError> {
+        let shrink = |connection: &Connection| {
+            connection.flush_prepared_statement_cache();
+            connection.execute_batch("PRAGMA shrink_memory")
+        };
+        self.writer.run(move |writer| shrink(&writer.connection)).await??;
+        Ok(self.reader.run(move |connection| shrink(connection)).await??)
+    }
+
+    /// A number that is another one after every change. What is read after this was asked is of this state or a later one: if
+    /// a change [begins from](Change::revision) the same, nothing has been changed since.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        *self.changes.borrow()
     }
 
     /// Tells of every committed change, for whoever waits on what is in the store.

@@ -14,6 +14,9 @@ use lockdown_enforcement::DenyDirectory;
 
 use super::{StoreError, events::chain};
 
+/// Prepared statements that are kept: as many as the longest transaction uses in turn.
+const STATEMENTS: usize = 32;
+
 fn migrations() -> Migrations<'static> {
     Migrations::new(vec![
         M::up(include_str!("schema/001_accounts_locks_sessions_events.sql")),
@@ -25,6 +28,7 @@ fn migrations() -> Migrations<'static> {
             Ok(chain::link_all(transaction)?)
         }),
         M::up(include_str!("schema/007_outbox.sql")),
+        M::up(include_str!("schema/008_state_documents.sql")),
     ])
 }
 
@@ -133,6 +137,7 @@ fn connect(path: &Path, access: OpenFlags) -> Result<Connection, rusqlite::Error
     connection.busy_timeout(Duration::from_secs(5))?;
     // A small cache: the daemon idles in 12 MB.
     connection.pragma_update(None, "cache_size", -1024)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
 

@@ -55,6 +55,22 @@ pub fn put(
     Ok(())
 }
 
+/// Notes another expiry of the account's own, which it is to have again when the code is used.
+///
+/// # Errors
+/// [`StoreError::Sqlite`]
+pub fn set_own_expiry(
+    change: &mut Change<'_>,
+    account: AccountId,
+    valid_until: Option<Time>,
+) -> Result<(), StoreError> {
+    change.connection().execute(
+        "UPDATE recoveries SET valid_until = ?2 WHERE account_id = ?1",
+        params![account, valid_until],
+    )?;
+    Ok(())
+}
+
 /// The code of the account of this name that has not been used.
 ///
 /// # Errors

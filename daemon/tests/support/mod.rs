@@ -53,6 +53,7 @@ impl Bus {
         connection::Builder::address(self.address.as_str()).build().await.unwrap()
     }
 
+    #[allow(dead_code, reason = "not every test has a core as the service has it")]
     pub async fn serve(&self, settings: Settings) -> Arc<Core> {
         self.serve_with(settings, |_| {}).await
     }

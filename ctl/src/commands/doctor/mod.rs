@@ -26,8 +26,8 @@ use crate::{
 ///
 /// Checks that the account stack of every PAM service runs pam_lockdown.so and heeds it, that the module is installed,
 /// that locks on single authenticators are heeded and failed attempts are counted, that sshd uses PAM, that the daemon
-/// answers, that the deny records agree with its store, that the login socket is there, that the hooks of a lockdown
-/// can be run and trusted, and that notifications get out. Each finding comes with what mends it. Run it as root: some
+/// answers, that the deny records agree with its store, that the state documents are in force, that the login socket is there,
+/// that the hooks of a lockdown can be run and trusted, and that notifications get out. Each finding comes with what mends it. Run it as root: some
 /// checks need it.
 ///
 /// Exits with 1 if a finding is an error. With --json, prints an array of {"check", "level", "message", "mend" if there
@@ -43,7 +43,7 @@ pub struct Args {}
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Level {
+pub(super) enum Level {
     /// As it should be.
     Ok,
     /// Could not be looked at, or there is nothing to look at.
@@ -56,10 +56,11 @@ enum Level {
 
 /// What one check found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Finding {
+pub(super) struct Finding {
     /// The check, by a name that stays.
-    check: &'static str,
-    level: Level,
+    pub check: &'static str,
+    /// How bad it is.
+    pub level: Level,
     message: String,
     /// What mends it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,11 +68,16 @@ struct Finding {
 }
 
 impl Finding {
-    fn ok(check: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn ok(check: &'static str, message: impl Into<String>) -> Self {
         Self { check, level: Level::Ok, message: message.into(), mend: None }
     }
 
-    fn new(check: &'static str, level: Level, message: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub(super) fn new(
+        check: &'static str,
+        level: Level,
+        message: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
         Self { check, level, message: message.into(), mend: Some(mend.into()) }
     }
 }
@@ -82,6 +88,11 @@ impl Finding {
 ///
 /// A finding is an error.
 pub async fn run(_args: &Args, context: &mut Context) -> Result<(), Failure> {
+    conclude(&look().await, context)
+}
+
+/// Makes all checks of this host.
+pub(super) async fn look() -> Vec<Finding> {
     let host = Host::at(Path::new("/"));
     let mut findings = checks::pam(&host);
     findings.extend(auth::authenticators(&host));
@@ -93,7 +104,7 @@ pub async fn run(_args: &Args, context: &mut Context) -> Result<(), Failure> {
     findings.extend(lockdown::hooks(&host));
     findings.push(lockdown::self_service(&host));
     findings.extend(notifications::rules(&host));
-    conclude(&findings, context)
+    findings
 }
 
 fn conclude(findings: &[Finding], context: &mut Context) -> Result<(), Failure> {

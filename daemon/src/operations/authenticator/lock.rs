@@ -71,6 +71,23 @@ pub async fn lock(
     })
 }
 
+/// Why a lock by configuration cannot be placed on an authenticator; `None` if it can. The account need not have it: what got
+/// into wrong hands is not to open it later either.
+pub async fn refusal_of_document(
+    core: &Core,
+    account: &Account,
+    id: &str,
+    unenforced: bool,
+) -> Result<Option<String>, Error> {
+    let Some(kind) = Kind::of_id(id) else { return Ok(Some("no authenticator can have this id".to_owned())) };
+    let known = Known::gather(core, account).await?;
+    let options = options::LockAuthenticator { unenforced: Some(unenforced), ..Default::default() };
+    match judge(core, account, id, kind, &known, &options).await {
+        Ok(()) => Ok(None),
+        Err(refusal) => Ok(Some(refusal.message())),
+    }
+}
+
 impl Known {
     async fn with_current_locks(self, core: &Core, account: &Account) -> Result<Self, StoreError> {
         let name = account.name.clone();
@@ -180,7 +197,7 @@ async fn record_refusal(core: &Core, caller: &Caller, account: &Account, id: &st
 
 /// Ends the sessions that the authenticator opened, but not the caller's own, which waits for the answer: how many have ended,
 /// and what goes on.
-async fn end_opened(
+pub async fn end_opened(
     core: &Core,
     caller: &Caller,
     account: &Account,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use lockdown_dbus_api::{Error, views};
 use lockdown_enforcement::escape::escape;
 
-pub use lock::lock;
+pub use lock::{end_opened, lock, refusal_of_document};
 pub use unlock::unlock;
 
 use super::view;

@@ -17,7 +17,7 @@ use super::{
     attempts,
     lockdown::finish,
     prior::{self, Prior},
-    review, view,
+    review, state, view,
 };
 use crate::{
     announcement::Announcement,
@@ -118,6 +118,7 @@ pub async fn restore(
         start_again(core, account, &kept, &mut restored, &mut started, &mut problems).await;
     }
     forget(core, started).await?;
+    state::follow_restore(core);
     finish(core, account, &lockdown, restored, problems, way == Way::Undo).await
 }
 

@@ -1,0 +1,30 @@
+//! What the texts of property tests are made of, so that many of them get far into the checks.
+
+/// Pieces of TOML.
+pub(crate) const PIECES: &[&str] = &[
+    "[",
+    "]",
+    "[[",
+    "]]",
+    "{",
+    "}",
+    "=",
+    ".",
+    ",",
+    "\n",
+    "\r\n",
+    "\"",
+    "'",
+    "\"\"\"",
+    "'''",
+    "#",
+    " ",
+    "\\",
+    "\0",
+    "\u{feff}",
+    "ü",
+    "true",
+    "1979-05-27",
+    "-1",
+    "'never'",
+];
