@@ -123,7 +123,7 @@ fn a_message_stands_and_falls_with_its_event() {
 }
 
 #[test]
-fn a_full_disk_fails_the_event_too() {
+fn an_event_that_cannot_be_put_into_the_outbox_is_none() {
     let outbox = Outbox::new(vec![rule("a")]);
     outbox
         .write(|change| {

@@ -18,6 +18,7 @@ mod open;
 pub mod outbox;
 pub mod records;
 pub mod recoveries;
+mod room;
 pub mod sessions;
 pub mod settings;
 mod worker;
@@ -161,11 +162,14 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        let path = Arc::clone(&self.path);
         self.writer
             .run(move |writer| {
                 let rules = Arc::clone(&writer.rules.read().unwrap_or_else(PoisonError::into_inner));
                 let revision = *writer.changes.borrow();
-                let result = Change::run(&mut writer.connection, &writer.directory, (&rules, revision), job)?;
+                let result = Change::run(&mut writer.connection, &writer.directory, (&rules, revision), job);
+                room::make(&writer.connection, &path);
+                let result = result?;
                 writer.changes.send_modify(|count| *count = count.wrapping_add(1));
                 Ok(result)
             })
@@ -177,10 +181,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing is lost, the log stays.
     pub async fn checkpoint(&self) -> Result<(), StoreError> {
-        let checkpoint = |writer: &mut Writer| {
-            writer.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-        };
-        Ok(self.writer.run(checkpoint).await??)
+        Ok(self.writer.run(|writer| room::empty_log(&writer.connection)).await??)
     }
 
     /// Gives back what is kept of pages and statements to be quick: after much was read or written at once.

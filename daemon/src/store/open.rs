@@ -16,6 +16,11 @@ use super::{StoreError, events::chain};
 
 /// Prepared statements that are kept: as many as the longest transaction uses in turn.
 const STATEMENTS: usize = 32;
+/// Largest write-ahead log that is kept to be written over, in bytes: SQLite empties it by itself once it has that many (a
+/// thousand pages), and only a change that is larger makes a larger one.
+pub(super) const LOG: u32 = 4 << 20;
+/// Longest wait for others: somebody with the sqlite3 shell open must not make a lock fail.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 fn migrations() -> Migrations<'static> {
     Migrations::new(vec![
@@ -96,6 +101,7 @@ fn prepare(path: &Path) -> Result<Connection, Unusable> {
     check(&connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "journal_size_limit", LOG)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     // What a lockdown kept for an undo (a hash, keys) is to be gone when it is forgotten.
     connection.pragma_update(None, "secure_delete", true)?;
@@ -133,8 +139,7 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection, rusqlite::Error> {
     let flags = access | OpenFlags::SQLITE_OPEN_NOFOLLOW | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    // Somebody with the sqlite3 shell open must not make a lock fail.
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(PATIENCE)?;
     // A small cache: the daemon idles in 12 MB.
     connection.pragma_update(None, "cache_size", -1024)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
