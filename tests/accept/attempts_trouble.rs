@@ -43,8 +43,8 @@ impl<'h> Door<'h> {
 
     /// Lines of the log with this text, that are at least this loud.
     fn logged(&self, text: &str, priority: &str) -> usize {
-        let journalctl = ["journalctl", "--boot", "--no-pager", "--output=cat", "--priority", priority];
-        self.host.run(&journalctl).ok().stdout.lines().filter(|line| line.contains(text)).count()
+        let shown = self.host.journalctl(&["--output=cat", "--priority", priority]).ok();
+        shown.stdout.lines().filter(|line| line.contains(text)).count()
     }
 
     /// Something else lies where the tally of alice should, which is put there by this line of a shell: it is not counted, and
@@ -193,15 +193,7 @@ on_each_release!(
         // By other doors as well.
         host.ssh(&forged).password("wrong").run("true").code(255);
         host.ssh("../1000").password("wrong").run("true").code(255);
-        let journal = host.run(&[
-            "journalctl",
-            "--boot",
-            "--no-pager",
-            "--output=cat",
-            "--all",
-            "--grep",
-            "pam_lockdown|lockdownd",
-        ]);
+        let journal = host.journalctl(&["--output=cat", "--all", "--grep", "pam_lockdown|lockdownd"]);
         assert!(!journal.stdout.contains('\u{1b}') && !journal.stdout.contains('\u{202e}'), "{journal}");
         assert!(!journal.stdout.lines().any(|line| line.trim_start().starts_with(FORGED)), "{journal}");
     }

@@ -11,7 +11,7 @@ const CONTROLS: [char; 2] = ['\u{1b}', '\u{7}'];
 
 /// Lines of the journal that begin with the forged text, as one of the daemon's own would.
 fn forged_lines(host: &Host) -> Vec<String> {
-    let messages = host.run(&["journalctl", "--boot", "--no-pager", "--output=cat", "--all"]).ok().stdout;
+    let messages = host.journalctl(&["--output=cat", "--all"]).ok().stdout;
     messages.lines().filter(|line| line.trim_start().starts_with(FORGED)).map(str::to_owned).collect()
 }
 
@@ -74,7 +74,7 @@ on_each_release!(
             assert!(!table.stdout.contains(CONTROLS), "{table}");
         }
         assert_eq!(forged_lines(host), Vec::<String>::new());
-        let journal = host.run(&["journalctl", "--boot", "--unit=lockdownd", "--all", "--output=cat"]).ok();
+        let journal = host.journalctl(&["--unit=lockdownd", "--all", "--output=cat"]).ok();
         assert!(
             journal.stdout.contains("lock account=alice") && !journal.stdout.contains(CONTROLS),
             "{journal}"

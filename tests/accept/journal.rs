@@ -57,9 +57,7 @@ on_each_release!(
         let text = found["MESSAGE"].as_str().expect("a text");
         assert!(text.starts_with("lock account=alice target=lock:1 owner=operator"), "{text}");
 
-        let explained = |matches: &str| {
-            host.run(&["journalctl", "--boot", "--no-pager", "--catalog", "--unit=lockdownd", matches]).ok()
-        };
+        let explained = |matches: &str| host.journalctl(&["--catalog", "--unit=lockdownd", matches]).ok();
         explained("LOCKDOWN_ACTION=lock")
             .says("Subject: alice was locked (success)")
             .says("Defined-By: lockdown")
@@ -101,19 +99,8 @@ on_each_release!(
         assert_eq!(host.ask_lockdown(&["events", "--action", "lockdown"])[0]["user"], name);
 
         for output in ["short", "verbose", "json", "cat", "export"] {
-            let shown = host
-                .run(&[
-                    "journalctl",
-                    "--boot",
-                    "--unit=lockdownd",
-                    "--no-pager",
-                    "--all",
-                    "--catalog",
-                    "--output",
-                    output,
-                ])
-                .ok()
-                .stdout;
+            let options = ["--unit=lockdownd", "--all", "--catalog", "--output", output];
+            let shown = host.journalctl(&options).ok().stdout;
             assert!(!shown.contains(CONTROLS) && !shown.contains('\u{202e}'), "{output}: {shown}");
             let forged = |line: &str| {
                 line.trim_start().starts_with(FORGED) || line.trim() == "LOCKDOWN_OUTCOME=forged"

@@ -1,6 +1,7 @@
 //! Stories told on booted hosts, one module each; `cargo test -p lockdown-tests` tells them all.
 #![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "tests report by panicking")]
 
+mod ansible;
 mod attack_locks;
 mod attack_protection;
 mod attempts_at_once;
@@ -11,6 +12,7 @@ mod authenticators;
 mod bus;
 mod command_line;
 mod configuration;
+mod configuration_tools;
 mod crash;
 mod doctor;
 mod events;
@@ -31,9 +33,11 @@ mod package;
 mod pam_wiring;
 mod race;
 mod recovery;
+mod remote;
 mod restore;
 mod running;
 mod self_service;
+mod state;
 mod survivors;
 mod trail;
 mod without_daemon;

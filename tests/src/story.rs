@@ -7,7 +7,8 @@ use crate::host::{cache, requirements};
 use crate::{Host, Release, wait};
 
 /// Makes a test for bookworm and one for trixie of a story told on a fresh host with the lockdown
-/// package installed, or of a `bare` one on the image alone.
+/// package installed, of a `bare` one on the image alone, or of one with the `tools` that configure fleets and without
+/// the package.
 ///
 /// ```text
 /// on_each_release!(
@@ -19,6 +20,9 @@ use crate::{Host, Release, wait};
 macro_rules! on_each_release {
     (bare $(#[$attr:meta])* fn $story:ident($($sig:tt)*) $body:block) => {
         $crate::on_releases!([bookworm, trixie] bare $(#[$attr])* fn $story($($sig)*) $body);
+    };
+    (tools $(#[$attr:meta])* fn $story:ident($($sig:tt)*) $body:block) => {
+        $crate::on_releases!([bookworm, trixie] tools $(#[$attr])* fn $story($($sig)*) $body);
     };
     ($(#[$attr:meta])* fn $story:ident($($sig:tt)*) $body:block) => {
         $crate::on_releases!([bookworm, trixie] $(#[$attr])* fn $story($($sig)*) $body);
@@ -48,6 +52,9 @@ macro_rules! on_releases {
     };
     ([$($release:ident),+] bare $($story:tt)+) => {
         $crate::on_releases!(@tests bare [$($release),+] $($story)+);
+    };
+    ([$($release:ident),+] tools $($story:tt)+) => {
+        $crate::on_releases!(@tests with_tools [$($release),+] $($story)+);
     };
     ([$($release:ident),+] $($story:tt)+) => {
         $crate::on_releases!(@tests with_lockdown [$($release),+] $($story)+);

@@ -97,7 +97,7 @@ on_each_release!(
             assert!(is_harmless(text(&told["data"], "message")), "{told:#}");
         }
 
-        let journal = host.run(&["journalctl", "--boot", "--all", "--no-pager", "--output=cat"]).ok().stdout;
+        let journal = host.journalctl(&["--all", "--output=cat"]).ok().stdout;
         assert!(journal.contains(r"550 <b>no\u{1b}[2J\u{7}"), "{journal}");
         for unit in ["lockdownd", "lockdown-relay"] {
             assert!(is_harmless(&host.journal(Some(unit))), "{unit}");

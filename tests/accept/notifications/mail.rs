@@ -82,7 +82,7 @@ on_each_release!(
 
         // The password is where it has to be, and nowhere else.
         let seen = [
-            host.run(&["journalctl", "--boot", "--all", "--output=export"]).ok().stdout,
+            host.journalctl(&["--all", "--output=export"]).ok().stdout,
             host.lockdownctl(&["config", "show"]).ok().stdout,
             host.lockdownctl(&["--json", "events"]).ok().stdout,
             host.sh("cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'").ok().stdout,

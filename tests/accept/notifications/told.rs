@@ -121,7 +121,7 @@ on_each_release!(
 
         // What it signs with is in nothing that anybody sees, and neither is the address, which can be a secret itself.
         let seen = [
-            host.run(&["journalctl", "--boot", "--all", "--output=export"]).ok().stdout,
+            host.journalctl(&["--all", "--output=export"]).ok().stdout,
             host.lockdownctl(&["--json", "events"]).ok().stdout,
             host.sh("cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'").ok().stdout,
             given.iter().map(|mail| text(&mail.envelope, "text")).collect(),

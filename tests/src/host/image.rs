@@ -22,8 +22,17 @@ impl RootFs {
     /// use, which takes a minute and a Debian mirror: `$LOCKDOWN_TEST_MIRROR`, or the one this
     /// machine uses, or mmdebstrap's default.
     pub fn image(release: Release) -> Self {
-        let key = cache::key((release.suite(), release.packages(), SETUP));
-        let image = cache::entry(&format!("image-{release}-{key}"), |root| make(release, root));
+        Self::image_of(release, &release.packages())
+    }
+
+    /// The same with [tools](Release::tools) that are too big for every host.
+    pub fn image_with_tools(release: Release) -> Self {
+        Self::image_of(release, &[release.packages(), Release::tools()].concat())
+    }
+
+    fn image_of(release: Release, packages: &[&str]) -> Self {
+        let key = cache::key((release.suite(), packages, SETUP));
+        let image = cache::entry(&format!("image-{release}-{key}"), |root| make(release, packages, root));
         Self { release, layers: vec![Arc::new(image)] }
     }
 
@@ -47,14 +56,14 @@ impl RootFs {
     }
 }
 
-fn make(release: Release, root: &Path) {
+fn make(release: Release, packages: &[&str], root: &Path) {
     eprintln!("making the image of {release} at {} (a minute)", root.display());
     // In a mount namespace of its own: were it killed, its mounts of /proc, /sys and /dev would stay.
     let mut mmdebstrap = Command::new("unshare");
     mmdebstrap
         .args(["--mount", "--propagation", "private", "timeout", "900"])
         .args(["mmdebstrap", "--mode=root", "--variant=minbase"])
-        .arg(format!("--include={}", release.packages().join(",")))
+        .arg(format!("--include={}", packages.join(",")))
         .arg(release.suite())
         .arg(root)
         .args(mirror());

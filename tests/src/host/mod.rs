@@ -26,7 +26,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use boot::Boot;
-use command::HostCommand;
+use command::{HostCommand, Output};
 use image::RootFs;
 use release::Release;
 use run_dir::RunDir;
@@ -62,6 +62,12 @@ impl Host {
         Self::boot(&RootFs::image(release))
     }
 
+    /// Boots a host without the lockdown package, with [what configures fleets](Release::tools).
+    pub fn with_tools(release: Release) -> Self {
+        requirements::check();
+        Self::boot(&RootFs::image_with_tools(release))
+    }
+
     /// Boots a host on which [the package under test](layer::packages_under_test) was installed
     /// during an earlier boot.
     pub fn with_lockdown(release: Release) -> Self {
@@ -87,21 +93,21 @@ impl Host {
     /// Runs a command as root, for at most 30 s.
     #[must_use = "check how it ended: ok(), fails() or code(n)"]
     #[track_caller]
-    pub fn run(&self, argv: &[&str]) -> command::Output {
+    pub fn run(&self, argv: &[&str]) -> Output {
         self.command(argv).run()
     }
 
     /// Runs a bash script as root, for at most 30 s; it ends at the first command that fails.
     #[must_use = "check how it ended: ok(), fails() or code(n)"]
     #[track_caller]
-    pub fn sh(&self, script: &str) -> command::Output {
+    pub fn sh(&self, script: &str) -> Output {
         self.command(&["bash", "-euc", script]).run()
     }
 
     /// Runs a command as `user`, for at most 30 s: see [`HostCommand::as_user`].
     #[must_use = "check how it ended: ok(), fails() or code(n)"]
     #[track_caller]
-    pub fn run_as(&self, user: &str, argv: &[&str]) -> command::Output {
+    pub fn run_as(&self, user: &str, argv: &[&str]) -> Output {
         self.command(argv).as_user(user).run()
     }
 
@@ -137,9 +143,17 @@ impl Host {
     /// The journal of this boot, or of `unit` alone.
     #[track_caller]
     pub fn journal(&self, unit: Option<&str>) -> String {
-        let mut journalctl = vec!["journalctl", "--boot", "--no-pager", "--output=short-precise"];
-        journalctl.extend(unit.map(|unit| ["--unit", unit]).iter().flatten());
-        self.run(&journalctl).ok().stdout
+        let mut options = vec!["--output=short-precise"];
+        options.extend(unit.map(|unit| ["--unit", unit]).iter().flatten());
+        self.journalctl(&options).ok().stdout
+    }
+
+    /// journalctl(1) of this boot, with these options. It has everything that was said before: a busy journald is waited for.
+    #[must_use = "check how it ended: ok(), fails() or code(n)"]
+    #[track_caller]
+    pub fn journalctl(&self, options: &[&str]) -> Output {
+        self.run(&["journalctl", "--sync"]).ok();
+        self.run(&[&["journalctl", "--boot", "--no-pager"], options].concat())
     }
 
     /// Shuts down in good order; sessions and services are ended by systemd. Files stay.

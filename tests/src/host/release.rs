@@ -65,6 +65,11 @@ impl Release {
         }
         packages
     }
+
+    /// What configures fleets, for the hosts of [`Host::with_tools`](super::Host::with_tools): as Debian has it.
+    pub fn tools() -> Vec<&'static str> {
+        vec!["ansible-core", "cloud-init", "nix-bin", "puppet-agent", "python3-apt"]
+    }
 }
 
 impl fmt::Display for Release {
