@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::manager::Bus;
+use crate::private_bus::Bus;
 
 #[test]
 fn what_was_said_is_passed_on_and_no_more() {

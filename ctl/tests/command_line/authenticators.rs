@@ -1,6 +1,6 @@
 //! Listing, locking and unlocking authenticators, against a scripted manager.
 
-use crate::{manager::Bus, terminal::Terminal};
+use crate::{private_bus::Bus, terminal::Terminal};
 
 #[test]
 fn what_was_said_is_passed_on_and_no_more() {

@@ -9,7 +9,8 @@ use lockdown_dbus_api::views::{Drift, Event};
 use serde_json::json;
 
 use crate::{
-    manager::{Bus, SLOW, THEN},
+    manager::{SLOW, THEN},
+    private_bus::Bus,
     run::Outcome,
 };
 

@@ -1,6 +1,6 @@
 //! Failed attempts, against a scripted manager.
 
-use crate::manager::Bus;
+use crate::private_bus::Bus;
 
 #[test]
 fn what_was_said_is_passed_on_and_no_more() {

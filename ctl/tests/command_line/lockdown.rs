@@ -9,11 +9,7 @@ use std::{
 use lockdown_dbus_api::views::Restored;
 use serde_json::json;
 
-use crate::{
-    manager::{Bus, PATIENCE},
-    run::Outcome,
-    terminal::Terminal,
-};
+use crate::{manager::PATIENCE, private_bus::Bus, run::Outcome, terminal::Terminal};
 
 const SURE: [&str; 3] = ["--reason", "phished", "--yes"];
 const CTRL_C: &str = "\u{3}";

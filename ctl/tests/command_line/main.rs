@@ -12,6 +12,7 @@ mod failures;
 mod lockdown;
 mod manager;
 mod notify;
+mod private_bus;
 mod remote;
 mod run;
 mod state;

@@ -5,7 +5,7 @@ use std::fs;
 use lockdown_dbus_api::views::Notification;
 use serde_json::json;
 
-use crate::manager::{Bus, THEN};
+use crate::{manager::THEN, private_bus::Bus};
 
 fn dead() -> Notification {
     Notification {

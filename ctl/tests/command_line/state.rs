@@ -10,7 +10,7 @@ use lockdown_dbus_api::views::{StateApplied, StateChange, StateProblem};
 use serde_json::json;
 
 use crate::{
-    manager::Bus,
+    private_bus::Bus,
     run::{Outcome, lockdownctl, run_without_bus},
 };
 

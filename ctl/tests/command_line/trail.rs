@@ -9,7 +9,10 @@ use std::{
 use lockdown_dbus_api::views::{Event, EventProblem, Verification};
 use serde_json::json;
 
-use crate::manager::{Bus, MOST_EVENTS, THEN};
+use crate::{
+    manager::{MOST_EVENTS, THEN},
+    private_bus::Bus,
+};
 
 #[test]
 fn every_filter_is_passed_on() {

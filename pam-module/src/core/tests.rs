@@ -1,8 +1,5 @@
-//! Conversations with a scripted host: every question in its order with its answer, and none left over.
+//! Conversations with a scripted host.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::ffi::CString;
 use std::io;
 use std::time::Duration;
 
@@ -11,220 +8,30 @@ use lockdown_enforcement::{
 };
 
 use super::*;
+use script::{
+    Script,
+    Step::{self, *},
+};
 
 mod attempts;
 mod authenticator;
+mod script;
 mod trigger;
-
-/// A question that the module is expected to ask, with the answer.
-enum Step {
-    User(Option<&'static CStr>),
-    Nss(io::Result<Option<Account>>),
-    IsMember(&'static str, bool),
-    File(Result<Option<Record>, ReadError>),
-    Ids(u32, u32),
-    Ask(io::Result<Reply>),
-    Now,
-    About(&'static str),
-    AskUser(Asked),
-    AskPassword(Asked),
-    SpoilPassword,
-    DelayFailure,
-    RemoteHost(&'static str),
-    Settings(Result<Option<AttackProtection>, AttackProtectionError>),
-    Tally(io::Result<Option<Table>>),
-    Add(bool, io::Result<Failure>),
-    Clear(usize),
-    TakeTurn(&'static str, io::Result<Turn>),
-    Hold(Held),
-    IsHeld(Option<Held>),
-    EndAttempt,
-    AuthInfo(String),
-    Say(&'static str),
-    Log(Priority, &'static str),
-    SinceBegin(Duration),
-    Wait(Duration),
-    Report(fn(&Request) -> bool),
-    Lost(io::ErrorKind),
-}
-
-use Step::*;
 
 const NOW: i64 = 1_000_000;
 const ALICE: Account = Account { uid: 1000, gid: 1000 };
 const ROOT: Account = Account { uid: 0, gid: 0 };
-
-struct Script(RefCell<VecDeque<Step>>);
-
-impl Script {
-    fn next(&self, question: &str) -> Step {
-        self.0.borrow_mut().pop_front().unwrap_or_else(|| panic!("{question} is not in the script"))
-    }
-
-    fn next_if(&self, is_meant: fn(&Step) -> bool) -> Option<Step> {
-        let mut steps = self.0.borrow_mut();
-        if steps.front().is_some_and(is_meant) { steps.pop_front() } else { None }
-    }
-}
-
-impl Drop for Script {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            assert!(
-                self.0.borrow().is_empty(),
-                "{} questions of the script were not asked",
-                self.0.borrow().len()
-            );
-        }
-    }
-}
-
-macro_rules! next {
-    ($script:expr, $question:literal, $step:pat => $answer:expr) => {
-        match $script.next($question) {
-            $step => $answer,
-            _ => panic!(concat!($question, " is not what the script has next")),
-        }
-    };
-}
-
-impl Host for Script {
-    fn user(&self) -> Option<CString> {
-        next!(self, "user", User(name) => name.map(CStr::to_owned))
-    }
-    fn account(&self, _: &CStr) -> io::Result<Option<Account>> {
-        next!(self, "account", Nss(answer) => answer)
-    }
-    fn is_member(&self, _: &CStr, _: Account, group: &str) -> bool {
-        next!(self, "is_member", IsMember(expected, answer) => {
-            assert_eq!(group, expected);
-            answer
-        })
-    }
-    fn record(&self, _: u32) -> Result<Option<Record>, ReadError> {
-        next!(self, "record", File(answer) => answer)
-    }
-    fn process(&self) -> Process {
-        next!(self, "process", Ids(uid, effective_uid) => Process { uid, effective_uid, pid: 7 })
-    }
-    fn ask(&self) -> io::Result<Reply> {
-        next!(self, "ask", Ask(answer) => answer)
-    }
-    fn now(&self) -> i64 {
-        next!(self, "now", Now => NOW)
-    }
-    fn circumstances(&self) -> Circumstances {
-        if let Some(AuthInfo(auth_info)) = self.next_if(|step| matches!(step, AuthInfo(_))) {
-            return Circumstances { auth_info: Some(auth_info), ..Circumstances::default() };
-        }
-        next!(self, "circumstances", About(service) => Circumstances {
-            service: service.into(),
-            tty: Some("pts/1\n".into()),
-            remote_host: Some("192.0.2.1".into()),
-            ..Circumstances::default()
-        })
-    }
-    fn ask_user(&self) -> Asked {
-        next!(self, "ask_user", AskUser(answer) => answer)
-    }
-    fn ask_password(&self) -> Asked {
-        next!(self, "ask_password", AskPassword(answer) => answer)
-    }
-    fn spoil_password(&self) {
-        next!(self, "spoil_password", SpoilPassword => ());
-    }
-    fn delay_failure(&self) {
-        next!(self, "delay_failure", DelayFailure => ());
-    }
-    /// Only for scripts that are about it: otherwise the login is from this host.
-    fn remote_host(&self) -> Option<String> {
-        match self.next_if(|step| matches!(step, RemoteHost(_))) {
-            Some(RemoteHost(name)) => Some(name.to_owned()),
-            _ => None,
-        }
-    }
-    fn attack_protection(&self) -> Result<Option<AttackProtection>, AttackProtectionError> {
-        next!(self, "attack_protection", Settings(answer) => answer)
-    }
-    fn tally(&self, _: u32) -> io::Result<Option<Table>> {
-        next!(self, "tally", Tally(answer) => answer)
-    }
-    fn add_failure(
-        &self,
-        _: u32,
-        _: (&str, &Source),
-        counts: bool,
-        _: &AttackProtection,
-        now: i64,
-    ) -> io::Result<Failure> {
-        next!(self, "add_failure", Add(expected, answer) => {
-            assert_eq!((counts, now), (expected, NOW));
-            answer
-        })
-    }
-    fn clear_failures(&self, _: u32, _: Option<&Source>) -> io::Result<usize> {
-        next!(self, "clear_failures", Clear(answer) => Ok(answer))
-    }
-    fn take_turn(&self, uid: u32, name: &CStr, source: &Source) -> io::Result<Turn> {
-        next!(self, "take_turn", TakeTurn(expected, answer) => {
-            assert_eq!(source.text(), expected);
-            assert_eq!(name.is_empty(), uid != NOBODYS_UID, "{name:?}");
-            answer
-        })
-    }
-    fn hold(&self, held: Held) {
-        next!(self, "hold", Hold(expected) => assert_eq!(held, expected));
-    }
-    fn held(&self) -> Option<Held> {
-        next!(self, "held", IsHeld(answer) => answer)
-    }
-    fn begin_attempt(&self) {}
-    /// This, and the waiting, only for scripts that are about it.
-    fn since_begin(&self) -> Option<Duration> {
-        match self.next_if(|step| matches!(step, SinceBegin(_))) {
-            Some(SinceBegin(since)) => Some(since),
-            _ => None,
-        }
-    }
-    fn wait(&self, time: Duration) {
-        next!(self, "wait", Wait(expected) => assert_eq!(time, expected));
-    }
-    fn random(&self) -> u16 {
-        1 << 15
-    }
-    /// Only for scripts that are about it.
-    fn end_attempt(&self) {
-        self.next_if(|step| matches!(step, EndAttempt));
-    }
-    fn say(&self, text: &str) {
-        next!(self, "say", Say(expected) => assert_eq!(text, expected));
-    }
-    fn log(&self, priority: Priority, line: &str) {
-        next!(self, "log", Log(expected, start) => {
-            assert_eq!(priority, expected, "{line}");
-            assert!(line.starts_with(start) && !line.contains('\n'), "{line}");
-        });
-    }
-    fn report(&self, request: &Request) -> io::Result<()> {
-        match self.next("report") {
-            Report(expected) => assert!(expected(request), "{request:?}"),
-            Lost(error) => return Err(error.into()),
-            _ => panic!("report is not what the script has next"),
-        }
-        Ok(())
-    }
-}
 
 fn check(script: impl IntoIterator<Item = Step>) -> Code {
     with(Arguments::default(), script)
 }
 
 fn with(arguments: Arguments, script: impl IntoIterator<Item = Step>) -> Code {
-    check_account(&Script(RefCell::new(script.into_iter().collect())), &arguments, 0)
+    check_account(&Script::of(script), &arguments, 0)
 }
 
 fn open(arguments: Arguments, flags: c_int, script: impl IntoIterator<Item = Step>) -> Code {
-    open_session(&Script(RefCell::new(script.into_iter().collect())), &arguments, flags)
+    open_session(&Script::of(script), &arguments, flags)
 }
 
 fn record(uid: u32, valid_until: Option<i64>, lock_expires_at: Option<Option<i64>>) -> Step {
@@ -351,14 +158,14 @@ fn a_session_is_reported_when_it_opens_and_when_it_closes() {
             |request| matches!(request, Request::SessionClosed(session) if session.login.account == "alice"),
         ),
     ];
-    let script = Script(RefCell::new(closed.into_iter().collect()));
+    let script = Script::of(closed);
     assert_eq!(close_session(&script, &Arguments::default(), 0), Code::Success);
 }
 
 #[test]
 fn closing_never_fails() {
     for script in [vec![User(None)], vec![User(Some(c"alice")), Nss(Err(io::ErrorKind::Other.into()))]] {
-        let script = Script(RefCell::new(script.into()));
+        let script = Script::of(script);
         assert_eq!(close_session(&script, &Arguments::default(), 0), Code::Success);
     }
 }
@@ -513,15 +320,14 @@ fn wrong_arguments_are_logged_and_the_rest_works() {
     let complaint = || Log(Priority::Error, "argument \"nonsense\" ignored");
     let script = [complaint(), User(Some(c"alice")), known(ALICE), File(Ok(None)), Now];
     assert_eq!(with(arguments.clone(), script), Code::Success);
-    let auth = Script(RefCell::new([complaint()].into()));
+    let auth = Script::of([complaint()]);
     assert_eq!(authenticate(&auth, &arguments, 0), Code::Ignore);
 }
 
 #[test]
 fn after_a_panic_root_gets_in_and_others_as_on_error_says() {
-    let after = |arguments: &Arguments, script: Vec<Step>| {
-        after_panic(&Script(RefCell::new(script.into())), arguments, SILENT)
-    };
+    let after =
+        |arguments: &Arguments, script: Vec<Step>| after_panic(&Script::of(script), arguments, SILENT);
     let let_in = || Log(Priority::Alert, "LET IN UNCHECKED: ");
     let default = Arguments::default();
     assert_eq!(after(&default, vec![User(Some(c"root")), known(ROOT), let_in()]), Code::Success);

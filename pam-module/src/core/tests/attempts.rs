@@ -8,7 +8,7 @@ use super::*;
 
 fn run(function: AuthFunction, script: impl IntoIterator<Item = Step>) -> Code {
     let arguments = Arguments { function: Some(function), ..Arguments::default() };
-    authenticate(&Script(RefCell::new(script.into_iter().collect())), &arguments, 0)
+    authenticate(&Script::of(script), &arguments, 0)
 }
 
 fn enabled() -> Step {
@@ -230,7 +230,7 @@ fn failures_are_answered_in_steps_once_the_turn_has_ended() {
         let script = [IsHeld(Some(Held::Refused)), SinceBegin(since), EndAttempt, Wait(expected)];
         let arguments =
             Arguments { function: Some(AuthFunction::AuthFail), answer_after, ..Arguments::default() };
-        let script = Script(RefCell::new(script.into()));
+        let script = Script::of(script);
         assert_eq!(authenticate(&script, &arguments, 0), Code::AuthError);
     };
     let default = Arguments::default().answer_after;
@@ -296,8 +296,8 @@ fn who_succeeds_is_told_of_failures_only_if_few_were_left() {
             "7 failed attempts to sign in as alice from here since 1970-01-12 13:46 UTC; 3 more would have locked it.",
         ));
         let arguments = Arguments { function: Some(AuthFunction::AuthSucc), quiet, ..Arguments::default() };
-        let script = script.into_iter().chain(told).chain([EndAttempt]).collect();
-        assert_eq!(authenticate(&Script(RefCell::new(script)), &arguments, 0), Code::Success);
+        let script = script.into_iter().chain(told).chain([EndAttempt]);
+        assert_eq!(authenticate(&Script::of(script), &arguments, 0), Code::Success);
     };
     warning(AttackProtection::default(), 6, false);
     warning(AttackProtection::default(), 7, false);
@@ -359,7 +359,7 @@ fn who_has_proved_to_be_the_user_is_told_until_when() {
 
 #[test]
 fn an_attempt_ends_with_setcred_and_functions_belong_into_auth() {
-    let script = Script(RefCell::new([EndAttempt].into()));
+    let script = Script::of([EndAttempt]);
     assert_eq!(set_credentials(&script, &Arguments::default(), 0), Code::Ignore);
     let arguments = Arguments { function: Some(AuthFunction::PreAuth), ..Arguments::default() };
     let script = [
@@ -376,7 +376,7 @@ fn an_attempt_ends_with_setcred_and_functions_belong_into_auth() {
 fn after_a_panic_nobody_is_locked_out_and_no_wrong_password_is_right() {
     let after = |function| {
         let arguments = Arguments { function: Some(function), ..Arguments::default() };
-        authenticate_after_panic(&Script(RefCell::default()), &arguments, 0)
+        authenticate_after_panic(&Script::of([]), &arguments, 0)
     };
     assert_eq!(after(AuthFunction::PreAuth), Code::Ignore);
     assert_eq!(after(AuthFunction::AuthFail), Code::AuthError);

@@ -11,7 +11,7 @@ fn guarding(kind: AuthenticatorType) -> Arguments {
 }
 
 fn guard_with(arguments: &Arguments, script: impl IntoIterator<Item = Step>) -> Code {
-    authenticate(&Script(RefCell::new(script.into_iter().collect())), arguments, 0)
+    authenticate(&Script::of(script), arguments, 0)
 }
 
 fn guard(kind: AuthenticatorType, script: impl IntoIterator<Item = Step>) -> Code {
@@ -133,7 +133,7 @@ fn where_nobody_knows_whether_the_password_is_locked_root_gets_on() {
 
     let after = |script: Vec<Step>| {
         let arguments = Arguments { function: Some(AuthFunction::PreAuthOfPassword), ..Arguments::default() };
-        authenticate_after_panic(&Script(RefCell::new(script.into())), &arguments, 0)
+        authenticate_after_panic(&Script::of(script), &arguments, 0)
     };
     assert_eq!(after(vec![User(Some(c"root")), known(ROOT), loud()]), Code::Ignore);
     let asked = [AskPassword(Asked::Given), DelayFailure, SpoilPassword];
@@ -212,7 +212,7 @@ fn what_cannot_be_looked_up_fails_in_the_direction_that_is_written_down() {
     assert_eq!(guard(pin, root.into_iter().chain(loud())), Code::Success);
     let after = |user, account, end: [Step; 1]| {
         let script = [User(Some(user)), known(account)].into_iter().chain(end);
-        authenticate_after_panic(&Script(RefCell::new(script.collect())), &guarding(pin), 0)
+        authenticate_after_panic(&Script::of(script), &guarding(pin), 0)
     };
     assert_eq!(after(c"alice", ALICE, denied()), Code::AuthInfoUnavailable);
     assert_eq!(after(c"root", ROOT, loud()), Code::Success);

@@ -7,7 +7,7 @@ fn arguments() -> Arguments {
 }
 
 fn in_auth(script: impl IntoIterator<Item = Step>) -> Code {
-    authenticate(&Script(RefCell::new(script.into_iter().collect())), &arguments(), 0)
+    authenticate(&Script::of(script), &arguments(), 0)
 }
 
 fn in_account(script: impl IntoIterator<Item = Step>) -> Code {
@@ -134,9 +134,9 @@ fn in_session_the_argument_is_a_mistake_and_the_rest_is_as_without() {
 
 #[test]
 fn after_a_panic_nobody_gets_past_the_line() {
-    let script = |user| Script(RefCell::new([User(user), not_triggered()].into()));
+    let script = |user| Script::of([User(user), not_triggered()]);
     assert_eq!(after_panic(&script(Some(c"root")), &arguments(), 0), Code::AuthError);
     assert_eq!(authenticate_after_panic(&script(None), &arguments(), 0), Code::AuthError);
-    let nothing = Script(RefCell::default());
+    let nothing = Script::of([]);
     assert_eq!(authenticate_after_panic(&nothing, &Arguments::default(), 0), Code::Ignore);
 }
