@@ -40,6 +40,8 @@ fn on_console(host: &Host, user: &str, password: &str) -> (String, i32) {
         session.send(password);
         session.wait_for("Login incorrect");
     }
+    // It stands there a moment later than the answer.
+    session.wait_for("login: ");
     (session.screen().replace(user, "USER"), 0)
 }
 
