@@ -4,13 +4,15 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::Subcommand;
 use lockdown_config::{Candidate, Error, Loaded, Paths, Settings};
-use serde_json::{Value, json};
 
-use super::Context;
+use super::{Context, checked};
 use crate::{
     documents,
     exit::Failure,
-    output::text::{count, escape},
+    output::{
+        json,
+        text::{count, escape},
+    },
 };
 
 /// Check or show the configuration
@@ -112,44 +114,26 @@ fn candidate(args: &CheckArgs, paths: &Paths) -> Result<Option<Candidate>, Failu
 }
 
 fn check(result: Result<Loaded, Error>, context: &mut Context) -> Result<(), Failure> {
-    match result {
-        Ok(loaded) => context.answer(
-            || {
-                let files: Vec<_> = loaded.files.iter().map(|file| file.to_string_lossy()).collect();
-                Ok(json!({"valid": true, "files": files, "problems": []}))
-            },
-            |_| match loaded.files.len() {
-                0 => "no configuration files: the defaults hold\n".to_owned(),
-                files => format!("{} read, no problems\n", count(files, "file", "files")),
-            },
-        ),
-        Err(error) => {
-            if context.json {
-                let problems = to_value(error.problems())?;
-                context.answer(
-                    || Ok(json!({"valid": false, "files": [], "problems": problems})),
-                    |_| String::new(),
-                )?;
-            }
-            Err(invalid(&error))
-        }
-    }
+    let (files, result) = match result {
+        Ok(loaded) => (loaded.files, Ok(())),
+        Err(error) => (Vec::new(), Err(error)),
+    };
+    let said = || match files.len() {
+        0 => "no configuration files: the defaults hold\n".to_owned(),
+        files => format!("{} read, no problems\n", count(files, "file", "files")),
+    };
+    checked::conclude(&files, result, said, context)
 }
 
 fn show(loaded: &Loaded, context: &mut Context) -> Result<(), Failure> {
     context.answer(
-        || to_value(&loaded.entries().collect::<Vec<_>>()),
+        || json::own(&loaded.entries().collect::<Vec<_>>()),
         |_| loaded.render().lines().map(|line| escape(line) + "\n").collect(),
     )
 }
 
 fn invalid(error: &Error) -> Failure {
     Failure::Problems(documents::lines(error))
-}
-
-fn to_value(shown: &(impl serde::Serialize + ?Sized)) -> Result<Value, Failure> {
-    serde_json::to_value(shown)
-        .map_err(|error| Failure::Local(format!("cannot write JSON: {error}: report this as a bug")))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub mod apply;
 pub mod authenticator;
 pub mod authenticators;
 pub mod batch;
+mod checked;
 pub mod completions;
 pub mod config;
 pub mod doctor;

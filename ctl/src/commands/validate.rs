@@ -6,9 +6,8 @@ use lockdown_config::{
     Error, Paths,
     state::{self, Documents},
 };
-use serde_json::json;
 
-use super::Context;
+use super::{Context, checked};
 use crate::{
     documents::{self, Source},
     exit::Failure,
@@ -67,7 +66,11 @@ pub fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     } else {
         check(&documents::read(&args.files)?)
     };
-    conclude(&files, result, context)
+    let said = || match files.len() {
+        0 => "no state documents\n".to_owned(),
+        number => format!("{} checked, no problems\n", count(number, "document", "documents")),
+    };
+    checked::conclude(&files, result, said, context)
 }
 
 /// Their files, and what is wrong with them.
@@ -99,27 +102,4 @@ fn check_directory(paths: &Paths) -> (Vec<PathBuf>, Result<(), Error>) {
         Ok(documents) => (documents.iter().map(|document| document.origin.clone()).collect(), Ok(())),
         Err(error) => (Vec::new(), Err(error)),
     }
-}
-
-fn conclude(files: &[PathBuf], result: Result<(), Error>, context: &mut Context) -> Result<(), Failure> {
-    let shown: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
-    let error = match result {
-        Ok(()) => {
-            let said = match files.len() {
-                0 => "no state documents\n".to_owned(),
-                number => format!("{} checked, no problems\n", count(number, "document", "documents")),
-            };
-            return context.answer(|| Ok(json!({"valid": true, "files": shown, "problems": []})), |_| said);
-        }
-        Err(error) => error,
-    };
-    if context.json {
-        let problems = serde_json::to_value(error.problems())
-            .map_err(|error| Failure::Local(format!("cannot write JSON: {error}: report this as a bug")))?;
-        context.answer(
-            || Ok(json!({"valid": false, "files": shown, "problems": problems})),
-            |_| String::new(),
-        )?;
-    }
-    Err(Failure::Problems(documents::lines(&error)))
 }

@@ -1,4 +1,5 @@
-//! JSON with the keys of the bus: a view is encoded as the dictionary it is on the bus, and that is what is shown.
+//! JSON with the keys of the bus: a view is encoded as the dictionary it is on the bus, and that is what is shown. What was
+//! never on the bus is shown as serde has it.
 
 use std::collections::HashMap;
 
@@ -31,6 +32,15 @@ pub fn array<T: Serialize + Type>(views: &[T]) -> Result<Value, Failure> {
     views.iter().map(object).collect()
 }
 
+/// What was never on the bus.
+///
+/// # Errors
+///
+/// None that a type of this program can cause.
+pub fn own(shown: &(impl Serialize + ?Sized)) -> Result<Value, Failure> {
+    serde_json::to_value(shown).map_err(unwritten)
+}
+
 /// As text: indented, or on one line.
 ///
 /// # Errors
@@ -38,7 +48,12 @@ pub fn array<T: Serialize + Type>(views: &[T]) -> Result<Value, Failure> {
 /// None that a JSON value can cause.
 pub fn text(value: &Value, one_line: bool) -> Result<String, Failure> {
     let text = if one_line { serde_json::to_string(value) } else { serde_json::to_string_pretty(value) };
-    text.map_err(|error| Failure::Local(format!("cannot write JSON: {error}: report this as a bug")))
+    text.map_err(unwritten)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what map_err gives")]
+fn unwritten(error: serde_json::Error) -> Failure {
+    Failure::Local(format!("cannot write JSON: {error}: report this as a bug"))
 }
 
 fn unshown(error: zbus::Error) -> Failure {

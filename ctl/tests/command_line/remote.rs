@@ -62,6 +62,15 @@ impl Ssh {
         marks.map(|mark| mark.unwrap().file_name().into_string().unwrap()).collect()
     }
 
+    /// Waits until so many hosts have been reached.
+    fn wait_for_marks(&self, number: usize) {
+        let give_up = Instant::now() + Duration::from_secs(20);
+        while self.marks().len() < number {
+            assert!(Instant::now() < give_up, "{:?}", self.marks());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     fn command(&self, args: &[&str]) -> Command {
         let mut command = lockdownctl("unix:path=/nonexistent/bus", args);
         command.env("PATH", format!("{}:/usr/bin:/bin", self.path().display()));
@@ -234,11 +243,7 @@ fn ctrl_c_is_no_failure_of_a_host() {
     let ssh = Ssh::new();
     let hosts: Vec<_> = (1..=20).map(|number| format!("slow{number}")).collect();
     let mut terminal = Terminal::run(&ssh.command(&["-H", &hosts.join(","), "status"]));
-    let give_up = Instant::now() + Duration::from_secs(20);
-    while ssh.marks().len() < 16 {
-        assert!(Instant::now() < give_up, "{:?}", ssh.marks());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    ssh.wait_for_marks(16);
     terminal.type_in("\u{3}");
     let (code, shown) = terminal.end();
     assert_eq!(code, Some(1), "{shown}");
@@ -255,10 +260,7 @@ fn an_interruption_ends_all() {
     let mut command = ssh.command(&["-H", "silent1,slow1,slow2", "status", "--json"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let give_up = Instant::now() + Duration::from_secs(20);
-    while ssh.marks().len() < 2 {
-        assert!(Instant::now() < give_up, "{:?}", ssh.marks());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    ssh.wait_for_marks(2);
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     let outcome = Outcome::from(child.wait_with_output().unwrap());

@@ -16,7 +16,7 @@ use super::Context;
 use crate::{
     exit::Failure,
     output::{
-        Show,
+        Show, json,
         table::{Colour, Table, coloured},
         text::{count, escape},
     },
@@ -108,13 +108,7 @@ pub(super) async fn look() -> Vec<Finding> {
 }
 
 fn conclude(findings: &[Finding], context: &mut Context) -> Result<(), Failure> {
-    context.answer(
-        || {
-            serde_json::to_value(findings)
-                .map_err(|error| Failure::Local(format!("cannot write JSON: {error}: report this as a bug")))
-        },
-        |show| text(findings, show),
-    )?;
+    context.answer(|| json::own(findings), |show| text(findings, show))?;
     let errors: Vec<_> = findings
         .iter()
         .filter(|finding| finding.level == Level::Error)

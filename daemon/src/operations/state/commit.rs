@@ -26,6 +26,7 @@ use crate::{
         Change, StoreError,
         accounts::{self, AccountId},
         documents::{self, Applied, LockOf},
+        events::chain::hex,
         identifiers, locks,
     },
 };
@@ -302,10 +303,7 @@ fn event(order: &Order, action: Action, (document, account): (&str, &str)) -> Ev
 /// Of all of them: which documents, and how much.
 fn applied(order: &Order) -> Event {
     let mut event = Event::new(order.now, Action::Apply, "");
-    let hash = |document: &Applied| {
-        let hash: String = document.hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{} sha256:{hash}", document.name)
-    };
+    let hash = |document: &Applied| format!("{} sha256:{}", document.name, hex(&document.hash));
     let mut input = Fields::new();
     let named: Vec<String> = order.documents.iter().map(|(document, _)| hash(document)).collect();
     input.insert("documents", named.join("; "));

@@ -4,7 +4,7 @@ use lockdown_dbus_api::{Error, views};
 
 use crate::{
     core::Core,
-    store::{StoreError, documents},
+    store::{StoreError, documents, events::chain::hex},
 };
 
 /// The documents in force, by name.
@@ -18,7 +18,7 @@ pub async fn list(core: &Core) -> Result<Vec<views::StateDocument>, Error> {
             Ok(views::StateDocument {
                 origin: document.origin.name().to_owned(),
                 path: document.path,
-                sha256: document.hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+                sha256: hex(&document.hash),
                 applied_at: document.applied_at,
                 locks,
                 pending: document.pending,
