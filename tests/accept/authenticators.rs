@@ -11,11 +11,7 @@ use std::time::Duration;
 use lockdown_tests::{Host, Output, Ssh, on_each_release};
 use serde_json::Value;
 
-/// Exit codes of lockdownctl(1).
-const FAILED: i32 = 1;
-const NOT_FOUND: i32 = 3;
-const NOT_AUTHORIZED: i32 = 4;
-const REFUSED: i32 = 6;
+use crate::exit_codes::{FAILED, NOT_AUTHORIZED, NOT_FOUND, REFUSED};
 
 const SOON: Duration = Duration::from_secs(10);
 /// root's key and alice's own, which both open alice's account.

@@ -5,13 +5,7 @@ use std::time::Duration;
 use lockdown_tests::{Host, Output, on_each_release, password_of};
 use serde_json::Value;
 
-/// Exit codes of lockdownctl(1).
-const FAILED: i32 = 1;
-const USAGE: i32 = 2;
-const NOT_FOUND: i32 = 3;
-const NOT_AUTHORIZED: i32 = 4;
-const UNREACHABLE: i32 = 5;
-const REFUSED: i32 = 6;
+use crate::exit_codes::{FAILED, NOT_AUTHORIZED, NOT_FOUND, REFUSED, UNREACHABLE, USAGE};
 
 /// Exactly one line, by which its reader knows which program it comes from.
 #[track_caller]

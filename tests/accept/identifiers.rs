@@ -6,15 +6,12 @@ use std::time::{Duration, SystemTime};
 use lockdown_tests::{Host, Output, eventually, on_each_release};
 use serde_json::Value;
 
+use crate::exit_codes::{NOT_AUTHORIZED, NOT_FOUND, REFUSED, USAGE};
+
 const MANAGER: [&str; 3] = ["org.lockdown1", "/org/lockdown1", "org.lockdown1.Manager"];
 /// As facts of clocks and terminals are told: the kernel keeps the use of a terminal to eight seconds.
 const ABOUT: i64 = 20;
 const SOON: Duration = Duration::from_secs(10);
-
-const WRONG_USAGE: i32 = 2;
-const NO_SUCH: i32 = 3;
-const NOT_AUTHORISED: i32 = 4;
-const REFUSED: i32 = 6;
 
 /// A public key whose private half lives in a FIDO2 authenticator.
 const PASSKEY: &str = "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fAAAABHNzaDo= token";
@@ -80,8 +77,8 @@ on_each_release!(
         assert_eq!(kept(&status(host, "badge:B 17")), before);
 
         set(host, "alice", &["--email", "", "--identifier", "badge=", "--metadata", "team="]).ok();
-        host.lockdownctl(&["status", "email:alice@example.org"]).code(NO_SUCH);
-        host.lockdownctl(&["status", "badge:B 17"]).code(NO_SUCH);
+        host.lockdownctl(&["status", "email:alice@example.org"]).code(NOT_FOUND);
+        host.lockdownctl(&["status", "badge:B 17"]).code(NOT_FOUND);
         let left = status(host, "phone:+1-555-0100");
         assert_eq!((&left["email"], &left["identifiers"]), (&"".into(), &serde_json::json!({})));
         assert_eq!(left["metadata"], serde_json::json!({"cost-center": "4"}));
@@ -95,10 +92,10 @@ on_each_release!(
         taken.code(REFUSED).says("that of alice");
         assert_eq!(status(host, "bob")["external_id"], "", "all of it, or nothing");
         for unknown in ["email:nobody@example.org", "id:17", "badge:1"] {
-            host.lockdownctl(&["lock", unknown]).code(NO_SUCH).says(unknown);
+            host.lockdownctl(&["lock", unknown]).code(NOT_FOUND).says(unknown);
         }
         for none in ["email:", "email:alice", "phone:x", "Badge:1", "uid:x", ":x", "badge:a\u{1b}b"] {
-            let refused = host.lockdownctl(&["lock", none]).code(WRONG_USAGE);
+            let refused = host.lockdownctl(&["lock", none]).code(USAGE);
             assert!(!refused.stderr.contains('\u{1b}'), "{refused}");
         }
         for none in [
@@ -108,19 +105,19 @@ on_each_release!(
             ["--identifier", "email=a@b.c"],
             ["--metadata", "a b=c"],
         ] {
-            set(host, "bob", &none).code(WRONG_USAGE);
+            set(host, "bob", &none).code(USAGE);
         }
 
         // Two names, one uid: which of them is meant the uid does not say. Each is a name of its own.
         host.run(&["useradd", "--non-unique", "--uid=1001", "--no-create-home", "rob"]).ok();
-        host.lockdownctl(&["lock", "uid:1001"]).code(WRONG_USAGE).says("bob, rob");
+        host.lockdownctl(&["lock", "uid:1001"]).code(USAGE).says("bob, rob");
         assert_eq!(status(host, "bob")["locked"], false);
         set(host, "rob", &["--id", "17"]).ok();
         assert_eq!(status(host, "id:17")["name"], "rob");
 
         // What an account that is gone leaves behind is free.
         host.run(&["userdel", "rob"]).ok();
-        host.lockdownctl(&["status", "id:17"]).code(NO_SUCH);
+        host.lockdownctl(&["status", "id:17"]).code(NOT_FOUND);
         assert_eq!(status(host, "uid:1001")["name"], "bob");
         set(host, "bob", &["--id", "17"]).ok();
         assert_eq!(status(host, "id:17")["name"], "bob");
@@ -129,10 +126,10 @@ on_each_release!(
         let ask = |reference: &str| host.run_as("bob", &["lockdownctl", "status", reference]);
         let (theirs, nobodys) = (ask("email:alice@example.org"), ask("email:nobody@example.org"));
         assert_eq!(theirs.stderr, nobodys.stderr);
-        theirs.code(NOT_AUTHORISED);
-        nobodys.code(NOT_AUTHORISED);
+        theirs.code(NOT_AUTHORIZED);
+        nobodys.code(NOT_AUTHORIZED);
         ask("id:17").ok().says("bob");
-        host.run_as("bob", &["lockdownctl", "account", "set", "bob", "--id", "18"]).code(NOT_AUTHORISED);
+        host.run_as("bob", &["lockdownctl", "account", "set", "bob", "--id", "18"]).code(NOT_AUTHORIZED);
 
         let events = host.events_about("bob", "set-account");
         let of = |key: &str| events.iter().map(|event| event[key].clone()).collect::<Vec<_>>();
@@ -267,8 +264,8 @@ on_each_release!(
 
         let many: Vec<String> = (0..17).map(|number| format!("--tag=t{number}=")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        host.lockdownctl(&[&["lock", "alice"], &many[..]].concat()).code(WRONG_USAGE).says("17 tags");
-        host.lockdownctl(&["lock", "alice", "--tag", "a b=c"]).code(WRONG_USAGE);
+        host.lockdownctl(&[&["lock", "alice"], &many[..]].concat()).code(USAGE).says("17 tags");
+        host.lockdownctl(&["lock", "alice", "--tag", "a b=c"]).code(USAGE);
         let tags = ["sa{sv}", "alice", "1", "tags", "a{ss}", "1", "bad\nkey", "x"];
         host.run(&[&["busctl", "call"], &MANAGER[..], &["LockAccount"], &tags[..]].concat()).fails();
         assert_eq!(status(host, "alice")["locked"], false);

@@ -5,11 +5,7 @@ use std::time::Duration;
 use lockdown_tests::{Host, Session, eventually, on_each_release, password_of};
 use serde_json::Value;
 
-/// Exit codes of lockdownctl(1).
-const FAILED: i32 = 1;
-const USAGE: i32 = 2;
-const NOT_AUTHORIZED: i32 = 4;
-const REFUSED: i32 = 6;
+use crate::exit_codes::{FAILED, NOT_AUTHORIZED, REFUSED, USAGE};
 
 const SOON: Duration = Duration::from_secs(10);
 const ALICES_KEY: &str = "/home/alice/.ssh/id_ed25519";

@@ -17,6 +17,7 @@ mod crash;
 mod doctor;
 mod events;
 mod every_way;
+mod exit_codes;
 mod faillock_tables;
 mod follow;
 mod harness;

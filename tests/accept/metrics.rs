@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use lockdown_tests::{Host, Output, eventually, on_each_release, wait};
 
+use crate::exit_codes::NOT_AUTHORIZED;
+
 const SOON: Duration = Duration::from_secs(10);
 const DIRECTORY: &str = "/var/lib/prometheus/node-exporter";
-const NOT_AUTHORIZED: i32 = 4;
 
 /// The value of a line, and that there is but one.
 #[track_caller]

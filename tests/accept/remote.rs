@@ -5,14 +5,7 @@ use std::time::{Duration, Instant};
 use lockdown_tests::{Host, Output, Session, on_each_release};
 use serde_json::Value;
 
-/// Exit codes of lockdownctl(1).
-const DONE: i32 = 0;
-const FAILED: i32 = 1;
-const USAGE: i32 = 2;
-const CHANGED: i32 = 2;
-const NOT_FOUND: i32 = 3;
-const UNREACHABLE: i32 = 5;
-const REFUSED: i32 = 6;
+use crate::exit_codes::{CHANGED, DONE, FAILED, NOT_FOUND, REFUSED, UNREACHABLE, USAGE};
 
 /// As long as a host that says nothing is waited for, and what the rest takes on a busy machine.
 const GIVEN_UP: Duration = Duration::from_secs(25);

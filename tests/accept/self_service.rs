@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use lockdown_tests::{Host, Session, eventually, on_each_release, password_of};
 
-const NOT_AUTHORIZED: i32 = 4;
-const REFUSED: i32 = 6;
+use crate::exit_codes::{NOT_AUTHORIZED, REFUSED};
+
 const SOON: Duration = Duration::from_secs(15);
 const KEY: &str = "/home/alice/.ssh/id_ed25519";
 const MESSAGE: &str = "Walk over to the help desk, room 101.";

@@ -7,10 +7,9 @@ use serde_json::Value;
 
 use super::pager::Pager;
 use super::{SOON, configure, queue, text, waiting};
+use crate::exit_codes::{NOT_AUTHORIZED, USAGE};
 
 const REASON: &str = "it's $(touch /root/forged) \"so\"\nLOCKDOWN_USER=bob\u{1b}[2J";
-const USAGE: i32 = 2;
-const NOT_AUTHORIZED: i32 = 4;
 
 on_each_release!(
     fn a_program_is_run_until_it_has_taken_the_event(host: &Host) {

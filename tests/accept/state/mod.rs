@@ -12,10 +12,10 @@ use std::time::Duration;
 use lockdown_tests::{Host, Output};
 use serde_json::Value;
 
+use crate::exit_codes::CHANGED;
+
 const SOON: Duration = Duration::from_secs(20);
 const DIRECTORY: &str = "/etc/lockdown/state.d";
-/// Of `apply --detailed-exitcode`: something changed, or would.
-const CHANGED: i32 = 2;
 
 /// Puts a document into state.d, and nothing into force.
 fn write(host: &Host, name: &str, text: &str) {
