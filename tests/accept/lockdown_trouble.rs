@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use lockdown_tests::{Host, eventually, on_each_release};
+use lockdown_tests::{Host, eventually, on_each_release, poll};
 
 const SOON: Duration = Duration::from_secs(30);
 const HOOKS: &str = "/etc/lockdown/revoke.d";
@@ -81,6 +81,20 @@ on_each_release!(
     }
 );
 
+/// What a lockdown has left to alice; empty if it is complete.
+fn is_left(host: &Host) -> String {
+    let (password, expiry) = host.shadow_of("alice");
+    let mut left = host.tokens_of("alice");
+    if !password.starts_with('!') {
+        left.push(format!("the password {password}"));
+    }
+    if expiry != "1" {
+        left.push(format!("the expiry {expiry:?}"));
+    }
+    left.extend(host.belongings_of(1000).lines().map(str::to_owned));
+    left.join("\n")
+}
+
 /// Whether all four actions show on alice, or none; a panic if neither comes true.
 fn whole_or_nothing(host: &Host, before: &str) -> bool {
     let nothing = || {
@@ -94,13 +108,8 @@ fn whole_or_nothing(host: &Host, before: &str) -> bool {
         );
         return false;
     }
-    eventually(SOON, || {
-        let (password, expiry) = host.shadow_of("alice");
-        password.starts_with('!')
-            && expiry == "1"
-            && host.tokens_of("alice").is_empty()
-            && host.belongings_of(1000).is_empty()
-    });
+    poll(SOON, || is_left(host).is_empty().then_some(()));
+    assert_eq!(is_left(host), "", "of a lockdown that is complete");
     host.run(&["pamtester", "su", "alice", "acct_mgmt"]).fails();
     true
 }
@@ -150,9 +159,11 @@ on_each_release!(
 );
 
 on_each_release!(
-    /// Killed by one of its own steps: whatever was left is done by the next.
+    /// Killed by one of its own steps: whatever was left is done by the next, and that includes the file that was about to go.
     fn what_was_left_is_done_by_the_next_daemon(host: &Host) {
-        hook(host, "10-kills", "systemctl kill --signal=KILL lockdownd; sleep 5");
+        host.sh("cp --preserve /home/alice/.ssh/authorized_keys /root/keys").ok();
+        let leave = "cp --preserve /root/keys /home/alice/.ssh/.authorized_keys.lockdown";
+        hook(host, "10-kills", &format!("{leave}; systemctl kill --signal=KILL lockdownd; sleep 5"));
         host.run(&["loginctl", "enable-linger", "alice"]).ok();
         let before = host.sign_in_state("alice");
         let killed = host.lockdownctl(&["lockdown", "alice", "--reason", "test", "--yes"]);

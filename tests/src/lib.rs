@@ -31,4 +31,4 @@ pub use host::release::Release;
 pub use host::session::{Ended, Session};
 pub use host::ssh::Ssh;
 pub use pam_client::{Attempt, Outcome};
-pub use wait::{eventually, stays};
+pub use wait::{eventually, poll, stays};

@@ -145,6 +145,18 @@ pub async fn all(
         .collect())
 }
 
+/// The files among [`all`].
+///
+/// # Errors
+/// [`StoreError`]
+pub async fn files(core: &Core, lockdown: LockdownId, account: &Account) -> Result<Vec<Kept>, StoreError> {
+    let file = |(_, prior)| match prior {
+        Prior::File(file) => Some(*file),
+        _ => None,
+    };
+    Ok(all(core, lockdown, account).await?.into_iter().filter_map(file).collect())
+}
+
 fn read(state: PriorState) -> Result<Prior, String> {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|error| error.to_string());
     Ok(match state.kind.as_str() {

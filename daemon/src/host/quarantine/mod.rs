@@ -164,17 +164,33 @@ pub fn remove(kept: &Kept) -> Result<(), QuarantineError> {
     let removed = with_rights_of(&kept.account, &kept.path, || match go(&kept.account, &kept.path, false)? {
         Way::Missing => Ok(true),
         Way::Ends(_) => Ok(false),
-        Way::Whole(place) => match &kept.form {
-            Form::File | Form::Symlink => kept.unlink(&place),
-            Form::Aside { inode } => set_aside(&place, kept.kind, *inode),
-            Form::Edited { .. } => kept.edit(&place),
-        },
+        Way::Whole(place) => {
+            kept.clear_leftovers(&place)?;
+            match &kept.form {
+                Form::File | Form::Symlink => kept.unlink(&place),
+                Form::Aside { inode } => set_aside(&place, kept.kind, *inode),
+                Form::Edited { lines } => kept.edit(&place, lines),
+            }
+        }
     });
     match removed {
         Ok(true) => Ok(()),
         Ok(false) => Err(QuarantineError::Changed(shown(&kept.path))),
         Err(error) => Err(QuarantineError::failed(&kept.path, &error)),
     }
+}
+
+/// Clears away what a [`remove`] or [`put_back`] that was cut short left beside the file: the same content, under a hidden
+/// name. What is in the place of the file itself stays as it is. Durable when it returns.
+///
+/// # Errors
+/// [`QuarantineError::Failed`]
+pub fn clear_leftovers(kept: &Kept) -> Result<(), QuarantineError> {
+    let cleared = with_rights_of(&kept.account, &kept.path, || match go(&kept.account, &kept.path, false)? {
+        Way::Missing | Way::Ends(_) => Ok(()),
+        Way::Whole(place) => kept.clear_leftovers(&place),
+    });
+    cleared.map_err(|error| QuarantineError::failed(&kept.path, &error))
 }
 
 /// Puts a file back, whole and durably, with content, mode, owner and time of change. One that is there again counts as
@@ -186,11 +202,14 @@ pub fn put_back(kept: &Kept) -> Result<(), QuarantineError> {
     let work = || match go(&kept.account, &kept.path, !matches!(kept.form, Form::Edited { .. }))? {
         Way::Missing => Ok(Back::Gone),
         Way::Ends(place) => Ok(Back::Occupied(place.path().to_owned())),
-        Way::Whole(place) => match &kept.form {
-            Form::File | Form::Symlink => kept.create(&place),
-            Form::Aside { inode } => put_back_aside(&place, *inode),
-            Form::Edited { lines } => kept.put_lines_back(&place, lines),
-        },
+        Way::Whole(place) => {
+            kept.clear_leftovers(&place)?;
+            match &kept.form {
+                Form::File | Form::Symlink => kept.create(&place),
+                Form::Aside { inode } => put_back_aside(&place, *inode),
+                Form::Edited { lines } => kept.put_lines_back(&place, lines),
+            }
+        }
     };
     // A file of root's in her home is never hers, not for a moment.
     let back =
@@ -291,10 +310,24 @@ impl Kept {
         Ok(place.look()?.is_some_and(|thing| thing.holds(&self.content, self.is_symlink())))
     }
 
-    /// Clears away what a daemon that was killed in the middle left.
-    fn clear_leftover(&self, place: &Place) -> io::Result<()> {
+    /// Clears away what a daemon that was killed in the middle left: the file on its way out or back, or one of the two that
+    /// were about to be exchanged.
+    fn clear_leftovers(&self, place: &Place) -> io::Result<()> {
         let left = place.hidden()?;
-        if self.is_in(&left)? { left.unlink() } else { Ok(()) }
+        let Some(thing) = left.look()? else { return Ok(()) };
+        let is_ours = match &self.form {
+            // It has its hidden name for good.
+            Form::Aside { .. } => false,
+            Form::File | Form::Symlink => thing.holds(&self.content, self.is_symlink()),
+            Form::Edited { lines } => {
+                thing.holds(&self.content, false) || thing.holds(&self.edited(lines), false)
+            }
+        };
+        if is_ours {
+            left.unlink()?;
+            place.sync()?;
+        }
+        Ok(())
     }
 
     /// `false`: it is not this file any more.
@@ -302,7 +335,6 @@ impl Kept {
         // Under another name first: only what cannot be exchanged any more can be compared.
         let hidden = match place.hide() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.clear_leftover(place)?;
                 place.sync()?;
                 return Ok(true);
             }
@@ -328,7 +360,6 @@ impl Kept {
         if let Some(back) = already()? {
             return Ok(back);
         }
-        self.clear_leftover(place)?;
         let temporary = place.create_hidden(new)?;
         if let Err(error) = temporary.rename_to(place) {
             temporary.unlink()?;
@@ -348,10 +379,8 @@ impl Kept {
         numbered.filter(|(number, _)| wanted(*number)).map(|(_, line)| line).collect()
     }
 
-    fn edit(&self, place: &Place) -> io::Result<bool> {
-        let Form::Edited { lines } = &self.form else { return Ok(false) };
+    fn edit(&self, place: &Place, lines: &[u32]) -> io::Result<bool> {
         let edited = self.edited(lines);
-        self.clear_leftover(place)?;
         match place.look()? {
             None => Ok(true),
             Some(there) if there.holds(&edited, false) => Ok(true),

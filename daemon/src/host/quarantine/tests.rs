@@ -284,22 +284,56 @@ fn a_missing_directory_is_made_as_sshd_wants_it() {
     assert_eq!(fs::read(home.path()).unwrap(), KEYS);
 }
 
+/// Cut short where the file has its hidden name: the next step of any kind clears it away.
 #[test]
 fn what_a_killed_daemon_left_is_cleared_away() {
     let home = Home::with_keys();
     let kept = home.kept();
-    fs::rename(home.path(), home.path().with_file_name(".authorized_keys.lockdown")).unwrap();
-    remove(&kept).unwrap();
-    assert_eq!(home.names(), [""; 0]);
     let hidden = home.path().with_file_name(".authorized_keys.lockdown");
-    fs::write(&hidden, KEYS).unwrap();
+    for clear in [remove, clear_leftovers] {
+        fs::rename(home.path(), &hidden).unwrap();
+        clear(&kept).unwrap();
+        assert_eq!(home.names(), [""; 0]);
+        home.write(KEYS);
+    }
+    fs::rename(home.path(), &hidden).unwrap();
     put_back(&kept).unwrap();
     assert_eq!(home.names(), ["authorized_keys"]);
-    let kept = kept.without_lines(vec![1]);
+}
+
+#[test]
+fn what_is_left_of_an_exchange_is_cleared_away_and_lines_stay_out() {
+    let home = Home::with_keys();
+    let kept = home.kept().without_lines(vec![1]);
+    let hidden = home.path().with_file_name(".authorized_keys.lockdown");
     remove(&kept).unwrap();
-    fs::write(&hidden, KEYS).unwrap();
+    let edited = fs::read(home.path()).unwrap();
+    for left in [KEYS, &edited] {
+        for step in [remove, clear_leftovers] {
+            fs::write(&hidden, left).unwrap();
+            step(&kept).unwrap();
+            assert_eq!(home.names(), ["authorized_keys"]);
+            assert_eq!(fs::read(home.path()).unwrap(), edited);
+        }
+        fs::write(&hidden, left).unwrap();
+        put_back(&kept).unwrap();
+        assert_eq!(home.names(), ["authorized_keys"]);
+        remove(&kept).unwrap();
+    }
+}
+
+#[test]
+fn what_is_none_of_ours_is_no_leftover() {
+    let home = Home::with_keys();
+    let kept = home.kept();
+    fs::write(home.path().with_file_name(".authorized_keys.lockdown"), "hers\n").unwrap();
+    clear_leftovers(&kept).unwrap();
     remove(&kept).unwrap();
-    assert_eq!(home.names(), ["authorized_keys"]);
+    put_back(&kept).unwrap();
+    assert_eq!(home.names(), [".authorized_keys.lockdown", "authorized_keys"]);
+    let ssh = home.alice.home.join(".ssh");
+    fs::rename(&ssh, home.alice.home.join("away")).unwrap();
+    clear_leftovers(&kept).unwrap();
 }
 
 #[test]

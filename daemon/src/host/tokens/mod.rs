@@ -158,6 +158,17 @@ fn remove(kept: &[Kept]) -> Revoked {
     revoked
 }
 
+/// Clears away what is left of taking `kept` away, where a daemon was killed in the middle of it. What could not be.
+pub async fn clear_leftovers(account: &Account, kept: Vec<Kept>) -> Vec<String> {
+    let cleared = in_time(account, "files", move |_| {
+        kept.iter()
+            .filter_map(|file| quarantine::clear_leftovers(file).err())
+            .map(|error| error.to_string())
+            .collect()
+    });
+    cleared.await.unwrap_or_else(|problem| vec![problem])
+}
+
 /// How many keys and how many jobs an account has, for a preview: lines that are keys; jobs in its crontab and of at.
 pub async fn count(account: &Account) -> (u32, u32) {
     let found = find(account).await;

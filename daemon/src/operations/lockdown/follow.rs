@@ -24,10 +24,7 @@ use crate::{
         tokens::key_lines::keys,
         units,
     },
-    operations::{
-        prior::{self, Prior},
-        sessions,
-    },
+    operations::{prior, sessions},
     store::{
         StoreError,
         lockdowns::{Lockdown, LockdownId},
@@ -103,13 +100,11 @@ async fn history(core: &Core, account: &Account) -> (BTreeSet<String>, Option<Ti
 
 /// Keys in files that this lockdown took away before, for one that is carried on.
 async fn kept_keys(core: &Core, lockdown: LockdownId, account: &Account) -> BTreeSet<String> {
-    let kept = prior::all(core, lockdown, account).await.unwrap_or_default();
-    let files = kept.into_iter().filter_map(|(_, prior)| match prior {
-        Prior::File(file) if file.kind == KeptKind::AuthorizedKeys => Some(file.content),
-        _ => None,
-    });
-    files
-        .flat_map(|content| keys(&content).filter(|key| !key.authority).collect::<Vec<_>>())
+    let kept = prior::files(core, lockdown, account).await.unwrap_or_default();
+    kept.iter()
+        .filter(|file| file.kind == KeptKind::AuthorizedKeys)
+        .flat_map(|file| keys(&file.content))
+        .filter(|key| !key.authority)
         .map(|key| key.fingerprint)
         .collect()
 }

@@ -51,8 +51,24 @@ pub async fn fingerprints(account: &Account) -> BTreeSet<String> {
     find(account).await.map(|found| found.fingerprints).unwrap_or_default()
 }
 
-/// Takes the account's tokens away.
+/// Takes the account's tokens away, and what is left of those that a daemon that was killed was taking away.
 pub async fn revoke(core: &Core, lockdown: LockdownId, account: &Account) -> Revoked {
+    let left = clear_leftovers(core, lockdown, account).await;
+    let mut revoked = take_away(core, lockdown, account).await;
+    revoked.problems.extend(left);
+    revoked
+}
+
+/// What could not be cleared away.
+async fn clear_leftovers(core: &Core, lockdown: LockdownId, account: &Account) -> Vec<String> {
+    match prior::files(core, lockdown, account).await {
+        Ok(kept) if kept.is_empty() => Vec::new(),
+        Ok(kept) => tokens::clear_leftovers(account, kept).await,
+        Err(error) => vec![format!("what was taken away before is unknown: {error}")],
+    }
+}
+
+async fn take_away(core: &Core, lockdown: LockdownId, account: &Account) -> Revoked {
     let mut all = Revoked::default();
     for _ in 0..ROUNDS {
         let found = match find(account).await {
