@@ -17,8 +17,9 @@ impl Host {
                     /var/lib/systemd/linger/{account} || true
                 find /var/spool/cron/atjobs -user {account}
             }} 2>/dev/null | sort | while read -r path; do
-                find \"$path\" -maxdepth 0 -printf '%p %y %m %u:%g %l '
-                if [ -f \"$path\" ] && [ ! -L \"$path\" ]; then sha256sum < \"$path\"; else echo; fi
+                # It may be taken away under our hands.
+                find \"$path\" -maxdepth 0 -printf '%p %y %m %u:%g %l ' 2>/dev/null || continue
+                if [ -f \"$path\" ] && [ ! -L \"$path\" ]; then sha256sum < \"$path\" || true; else echo; fi
             done
             "
         ))
