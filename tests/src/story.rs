@@ -1,7 +1,10 @@
 //! One story, told on several releases: the macros that make tests of it.
 
 use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::sync::Once;
 use std::time::Duration;
+use std::{panic, thread};
 
 use crate::host::{cache, requirements};
 use crate::{Host, Release, wait};
@@ -66,7 +69,22 @@ macro_rules! on_releases {
 pub fn tell(release: Release, boot: fn(Release) -> Host, story: fn(&Host)) {
     requirements::check();
     let _turn = take_turn();
+    tell_failures_at_once();
     story(&boot(release));
+}
+
+/// libtest keeps what a test prints until the last one is over, half an hour later, and not for whoever ends the run before.
+fn tell_failures_at_once() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let kept_until_the_end = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            let story = thread::current().name().unwrap_or("a thread of a story").to_owned();
+            // Nobody may be left to read it.
+            let _ = writeln!(io::stderr(), "{story}: {panic}");
+            kept_until_the_end(panic);
+        }));
+    });
 }
 
 /// A lock that is one of the few; given back when dropped or when the process dies.
