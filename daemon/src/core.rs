@@ -1,7 +1,7 @@
 //! What every operation works with.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -17,7 +17,7 @@ use lockdown_enforcement::{DenyDirectory, TallyDirectory};
 
 use crate::{
     announcement::Announcement,
-    domain::{lock::Time, notify::Rules, refusals::Refusals},
+    domain::{lock::Time, notify::Rules, protection::ByDocuments, refusals::Refusals},
     host::{clock, login_defs, memory, nss::Nss, nss::NssError},
     operations::attempts::Attempts,
     per_uid::PerUid,
@@ -68,7 +68,7 @@ pub struct Core {
 /// What state documents have said last.
 #[derive(Debug, Default)]
 struct OfDocuments {
-    protected: BTreeSet<String>,
+    protected: ByDocuments,
     error: String,
 }
 
@@ -194,15 +194,15 @@ impl Core {
         all.insert(id).then(|| TakenUp { all: Arc::clone(&self.taken_up), id })
     }
 
-    /// Names of accounts that the documents in force protect.
+    /// Accounts that the documents in force protect.
     #[must_use]
-    pub fn protected_by_documents(&self) -> BTreeSet<String> {
+    pub fn protected_by_documents(&self) -> ByDocuments {
         self.state.read().unwrap_or_else(PoisonError::into_inner).protected.clone()
     }
 
     /// Other documents are in force.
-    pub fn protect_by_documents(&self, users: BTreeSet<String>) {
-        self.state.write().unwrap_or_else(PoisonError::into_inner).protected = users;
+    pub fn protect_by_documents(&self, protected: ByDocuments) {
+        self.state.write().unwrap_or_else(PoisonError::into_inner).protected = protected;
     }
 
     /// Why the documents of `state.d` are not in force as they lie there; empty if they are.

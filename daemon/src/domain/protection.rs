@@ -1,9 +1,12 @@
 //! Which accounts cannot be locked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// User id of `nobody`, the anonymous user (systemd's uid assignments, `Documentation/UIDS-GIDS`).
 pub const NOBODY: u32 = 65534;
+
+/// Accounts that state documents protect, each with one of the documents that do.
+pub type ByDocuments = BTreeMap<String, String>;
 
 /// What the rule needs to know, gathered once per call.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +17,8 @@ pub struct Facts {
     pub caller: BTreeSet<u32>,
     /// `[protected] users`, lower in rank than the built-in ones.
     pub users: BTreeSet<String>,
+    /// Likewise, by state documents.
+    pub documents: ByDocuments,
     /// The `[protected] groups` that the account is in.
     pub protected_group: Option<String>,
     /// The account is the last one that can still administer the host.
@@ -38,6 +43,9 @@ pub enum Protection {
     /// Named in `[protected] users`.
     #[error("[protected] users names it")]
     User,
+    /// Named under `protected` in this state document.
+    #[error("the state document {0} says so")]
+    Document(String),
     /// In one of `[protected] groups`.
     #[error("[protected] groups names its group {0}")]
     Group(String),
@@ -59,6 +67,8 @@ pub fn protection(name: &str, uid: u32, facts: &Facts) -> Option<Protection> {
         Some(Protection::Own)
     } else if facts.users.contains(name) {
         Some(Protection::User)
+    } else if let Some(document) = facts.documents.get(name) {
+        Some(Protection::Document(document.clone()))
     } else if let Some(group) = &facts.protected_group {
         Some(Protection::Group(group.clone()))
     } else if facts.last_administrator {
@@ -103,6 +113,15 @@ mod tests {
         assert_eq!(protection("ceo", 1500, &named), Some(Protection::User));
         let grouped = Facts { protected_group: Some("oncall".into()), ..facts() };
         assert_eq!(protection("ann", 1501, &grouped), Some(Protection::Group("oncall".into())));
+    }
+
+    #[test]
+    fn those_of_documents_are_and_it_is_told_of_which() {
+        let named =
+            Facts { documents: ByDocuments::from([("ceo".to_owned(), "board".to_owned())]), ..facts() };
+        let why = protection("ceo", 1500, &named).unwrap();
+        assert_eq!(why.to_string(), "the state document board says so");
+        assert_eq!(protection("alice", 1000, &named), None);
     }
 
     #[test]

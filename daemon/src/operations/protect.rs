@@ -12,7 +12,7 @@ use crate::{
     domain::{
         account::Account,
         event::{Action, Event, Outcome},
-        protection::{Facts, Protection, protection},
+        protection::{ByDocuments, Facts, Protection, protection},
     },
     host::{administrators::Administrators, clock, nss::Nss},
     store::StoreError,
@@ -36,7 +36,8 @@ impl<'c> Rule<'c> {
         let facts = Facts {
             uid_min: core.uid_min(),
             caller: [Some(caller.uid), caller.loginuid].into_iter().flatten().collect(),
-            users: settings.protected.users.iter().cloned().chain(core.protected_by_documents()).collect(),
+            users: settings.protected.users.iter().cloned().collect(),
+            documents: core.protected_by_documents(),
             protected_group: None,
             last_administrator: false,
         };
@@ -51,9 +52,9 @@ impl<'c> Rule<'c> {
         rule
     }
 
-    /// Protects further users.
-    pub fn protect(&mut self, users: impl IntoIterator<Item = String>) {
-        self.facts.users.extend(users);
+    /// Protects those of other documents than are in force.
+    pub fn protect(&mut self, documents: ByDocuments) {
+        self.facts.documents = documents;
     }
 
     /// What there is to know without a look-up.

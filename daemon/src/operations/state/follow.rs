@@ -29,7 +29,11 @@ fn daemon() -> Caller {
 /// [`StoreError`]
 pub async fn start(core: &Arc<Core>) -> Result<(), StoreError> {
     let applied = core.store.read(|connection| documents::all(connection).map_err(StoreError::from)).await?;
-    core.protect_by_documents(applied.into_iter().flat_map(|document| document.protected).collect());
+    let protected =
+        applied.iter().flat_map(|document| document.protected.iter().map(move |name| (name, document)));
+    core.protect_by_documents(
+        protected.map(|(name, document)| (name.clone(), document.name.clone())).collect(),
+    );
     apply_directory(core).await;
     Ok(())
 }

@@ -19,7 +19,7 @@ use crate::{
     core::Core,
     domain::{
         identifier::Identifier,
-        protection::{Facts, Protection, protection},
+        protection::{ByDocuments, Facts, Protection, protection},
         state::{AccountWants, Key, Step, What},
     },
     operations::{authenticator, protect::Rule},
@@ -29,7 +29,7 @@ use crate::{
 /// Authenticators that are looked at at the same time.
 const AT_ONCE: usize = 8;
 
-/// The rule of protected accounts, with those that these documents protect.
+/// The rule of protected accounts as it is to be under these documents: those in force now protect nobody from them.
 #[must_use]
 pub fn rule<'c>(core: &'c Core, caller: &Caller, documents: &[Document]) -> Rule<'c> {
     let mut rule = Rule::for_one(core, caller);
@@ -37,10 +37,12 @@ pub fn rule<'c>(core: &'c Core, caller: &Caller, documents: &[Document]) -> Rule
     rule
 }
 
-/// Names of the accounts that these documents protect.
+/// The accounts that these documents protect.
 #[must_use]
-pub fn protected(documents: &[Document]) -> BTreeSet<String> {
-    documents.iter().flat_map(|document| &document.protected).map(|name| name.value.clone()).collect()
+pub fn protected(documents: &[Document]) -> ByDocuments {
+    let named =
+        documents.iter().flat_map(|document| document.protected.iter().map(move |name| (name, document)));
+    named.map(|(name, document)| (name.value.clone(), document.name.clone())).collect()
 }
 
 /// Judges every account that anything is wanted against, as far as its name and uid tell.
