@@ -192,7 +192,8 @@ settings! {
 
     /// The deny records, which the login path reads.
     enforcement: Enforcement {
-        /// How often the records are compared with the store, and put right where they differ.
+        /// How often the records are compared with the store, and put right where they differ, and the accounts that have
+        /// one with NSS. What passwd(5) says anew is followed at once.
         /// Allowed: a duration from 1m to 1d.
         reconcile_interval: Duration = 5 * MINUTE => Period { min: MINUTE, max: DAY };
     }
@@ -214,7 +215,7 @@ settings! {
     /// State documents, in /etc/lockdown/state.d: see lockdown-state(5).
     state: StateDocuments {
         /// How often the members of groups that documents name are looked up anew, and so are accounts that were not there
-        /// when the documents were applied.
+        /// when the documents were applied. What passwd(5) and group(5) say anew is followed at once.
         /// Allowed: a duration from 10s to 1d.
         groups_every: Duration = 5 * MINUTE => Period { min: 10 * SECOND, max: DAY };
     }

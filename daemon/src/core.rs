@@ -55,6 +55,8 @@ pub struct Core {
     pub state_configured: Notify,
     /// Since when the daemon runs.
     pub started: Time,
+    /// passwd(5) or group(5) has changed.
+    pub accounts_changed: Notify,
     state: RwLock<OfDocuments>,
     settings: RwLock<Arc<Settings>>,
     nss: Nss,
@@ -120,6 +122,7 @@ impl Core {
             paths: Paths::default(),
             applying: Mutex::default(),
             state_configured: Notify::new(),
+            accounts_changed: Notify::new(),
             state: RwLock::default(),
             started: clock::now(),
             settings,

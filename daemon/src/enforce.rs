@@ -33,7 +33,7 @@ pub struct Drift {
 pub fn compare(connection: &Connection, directory: &DenyDirectory) -> Result<Vec<Drift>, StoreError> {
     let listing = directory.list().map_err(StoreError::Listing)?;
     let mut uids = listing.uids;
-    uids.extend(accounts::enforced(connection)?.into_iter().map(|(_, uid)| uid));
+    uids.extend(accounts::enforced(connection)?.into_iter().map(|account| account.uid));
     let mut drifts = Vec::new();
     for uid in uids {
         let wanted = record_of(connection, uid)?;

@@ -32,8 +32,7 @@ use crate::{
     },
     login_socket,
     operations::{
-        attempts, configure, join, lockdown, notify, reconcile::reconcile, settle, standing_watch, state,
-        trail,
+        attempts, configure, join, lockdown, notify, reconcile, settle, standing_watch, state, trail,
     },
     store::{Store, StoreError},
 };
@@ -91,7 +90,7 @@ pub async fn run() -> Result<(), ServiceError> {
     let core = Arc::new(core);
     trail::tell_head(&core).await?;
     configure::note(&core, &loaded, None).await?;
-    reconcile(&core).await?;
+    reconcile::reconcile(&core).await?;
     state::follow::start(&core).await?;
 
     let mut tasks = start(&core, queue).await?;
@@ -159,6 +158,11 @@ async fn start(
     tasks.spawn(async move { reconcile_forever(&parts).await });
     let parts = Arc::clone(core);
     tasks.spawn(async move {
+        reconcile::follow_account_files(&parts).await;
+        Ok(())
+    });
+    let parts = Arc::clone(core);
+    tasks.spawn(async move {
         state::follow::follow(&parts).await;
         Ok(())
     });
@@ -184,7 +188,7 @@ async fn reconcile_forever(core: &Core) -> Result<(), ServiceError> {
         // The first tick is at once.
         pause.tick().await;
         pause.tick().await;
-        if let Err(error) = reconcile(core).await {
+        if let Err(error) = reconcile::reconcile(core).await {
             tracing::error!("the deny records cannot be compared with the store: {error}");
         }
     }

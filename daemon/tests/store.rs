@@ -315,3 +315,63 @@ proptest! {
         });
     }
 }
+
+#[test]
+fn of_an_account_that_is_gone_nothing_denies_whoever_has_its_uid_now() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path());
+    let (alice, uid) = ALICE;
+    run(async {
+        let held = lock(&store, ALICE, terms(Owner::Operator, None)).await.unwrap();
+        assert!(denies(root.path(), uid, 2));
+        let given: Result<(), StoreError> =
+            store.write(move |change| accounts::give_uid_away(change, alice, uid)).await;
+        given.unwrap();
+        assert!(!denies(root.path(), uid, 2) && drifts(&store, root.path()).await.is_empty());
+        let known = store
+            .read(move |connection| {
+                let denied = accounts::denied(connection, 2)?;
+                Ok::<_, StoreError>((
+                    denied,
+                    accounts::uid_of(connection, alice)?,
+                    accounts::names_of(connection, uid)?,
+                ))
+            })
+            .await
+            .unwrap();
+        assert_eq!(known, (Vec::new(), None, Vec::new()));
+        // Whoever has it now is locked for themselves only.
+        let of_bob = lock(&store, ("bob", uid), terms(Owner::Operator, None)).await.unwrap();
+        let record = directory(root.path()).read(uid).unwrap().unwrap();
+        assert_eq!((record.account.as_str(), record.locks.len()), ("bob", 1));
+        unlock(&store, uid, of_bob.id).await.unwrap();
+
+        // She is back, with another uid or with her own.
+        for uid in [2000, 1000] {
+            let back: Result<_, StoreError> =
+                store.write(move |change| accounts::ensure(change, alice, uid, 3)).await;
+            back.unwrap();
+            assert!(denies(root.path(), uid, 3) && drifts(&store, root.path()).await.is_empty());
+        }
+        assert!(!denies(root.path(), 2000, 3));
+        unlock(&store, uid, held.id).await.unwrap();
+        assert!(!denies(root.path(), uid, 3));
+    });
+}
+
+#[test]
+fn an_account_that_expires_when_its_uid_is_anothers_has_none() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path());
+    let expired = run(store.write(|change| {
+        for (name, uid) in [ALICE, ("bob", 1001)] {
+            let id = accounts::ensure(change, name, uid, 1)?;
+            accounts::set_valid_until(change, id, uid, Some(5))?;
+        }
+        accounts::give_uid_away(change, "alice", 1000)?;
+        accounts::take_newly_expired(change, 6)
+    }));
+    let expired: Result<Vec<_>, StoreError> = expired;
+    assert_eq!(expired.unwrap(), [("alice".to_owned(), None, 5), ("bob".to_owned(), Some(1001), 5)]);
+    assert!(!denies(root.path(), 1000, 6) && denies(root.path(), 1001, 6));
+}

@@ -1,6 +1,7 @@
 //! Stories told on booted hosts, one module each; `cargo test -p lockdown-tests` tells them all.
 #![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "tests report by panicking")]
 
+mod accounts_change;
 mod ansible;
 mod attack_locks;
 mod attack_protection;

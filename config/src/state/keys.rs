@@ -221,7 +221,7 @@ pub(super) static ACCOUNT: &[Key<AccountEntry>] = keys! { AccountEntry, "account
         };
 
     /// Instead of name: each member of this group, as primary or further one. Who is a member is looked up when the document
-    /// is applied, and again every so often, see [state] in lockdown.toml(5).
+    /// is applied, when group(5) or passwd(5) has changed, and every so often, see [state] in lockdown.toml(5).
     /// Allowed: the name of a group.
     "group" = GROUP, "\"contractors\"", r#"{"type": "string", "minLength": 1, "maxLength": 255}"#,
         |entry, name, at| (entry.subject, entry.place) = (Subject::Group(name), at.position()),

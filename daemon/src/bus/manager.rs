@@ -1,4 +1,4 @@
-//! `org.lockdown1.Manager`: thin. Who asks, what about, may they, then the operation.
+//! `org.lockdown1.Manager`: thin. Who asks, what about, may they (see [`asking`](super::asking)), then the operation.
 
 use std::sync::Arc;
 
@@ -6,7 +6,6 @@ use zbus::{message::Header, object_server::SignalEmitter};
 
 use lockdown_dbus_api::{
     Dict, Error, options,
-    tags::Tags,
     views::{
         Account, Authenticator, AuthenticatorNotice, Drift, Event, ExpiryNotice, Failure, LockNotice,
         LockdownPreview, LockdownResult, Metrics, Notification, NotificationTest, Progress, Restored,
@@ -14,21 +13,20 @@ use lockdown_dbus_api::{
     },
 };
 
-use super::{authorization::authorize, caller::Caller, refusals};
+use super::authorization::authorize;
 use crate::{
     core::Core,
     domain::account,
     operations::{
-        account as accounts, attempts, authenticator, expire, lock, lockdown, measure, notify,
-        resolve::{is_identifier, resolve},
-        restore, sessions, set_account, state, trail, unlock, view,
+        account as accounts, attempts, authenticator, expire, lock, lockdown, measure, notify, restore,
+        sessions, set_account, state, trail, unlock, view,
     },
 };
 
 /// The object at `/org/lockdown1`.
 #[derive(Debug)]
 pub struct Manager {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
 }
 
 impl Manager {
@@ -36,79 +34,6 @@ impl Manager {
     #[must_use]
     pub fn new(core: Arc<Core>) -> Self {
         Self { core }
-    }
-
-    async fn caller(&self, header: &Header<'_>) -> Result<Caller, Error> {
-        Caller::of(&self.core.bus, header, &self.core.nss()).await
-    }
-
-    /// The account that a caller means. Whether anybody has an address or a number is for those to hear who may see everybody.
-    async fn resolve(
-        &self,
-        header: &Header<'_>,
-        caller: &Caller,
-        user: &str,
-    ) -> Result<account::Account, Error> {
-        let resolved = resolve(&self.core, caller, user).await;
-        if resolved.is_err() && is_identifier(user) {
-            self.authorize(header, caller, None).await?;
-        }
-        resolved
-    }
-
-    /// The caller with the tags of the call, and the account it may do this to.
-    async fn caller_about(
-        &self,
-        header: &Header<'_>,
-        tags: Option<Tags>,
-        user: &str,
-    ) -> Result<(Caller, account::Account), Error> {
-        let caller = self.caller(header).await?.with_tags(tags);
-        let account = self.resolve(header, &caller, user).await?;
-        self.authorize(header, &caller, Some(&account)).await?;
-        Ok((caller, account))
-    }
-
-    /// The same for a filter that may name an account.
-    async fn caller_about_some(
-        &self,
-        header: &Header<'_>,
-        user: Option<&str>,
-    ) -> Result<(Caller, Option<account::Account>), Error> {
-        if let Some(user) = user {
-            let (caller, account) = self.caller_about(header, None, user).await?;
-            return Ok((caller, Some(account)));
-        }
-        let caller = self.caller(header).await?;
-        self.authorize(header, &caller, None).await?;
-        Ok((caller, None))
-    }
-
-    async fn authorize(
-        &self,
-        header: &Header<'_>,
-        caller: &Caller,
-        account: Option<&account::Account>,
-    ) -> Result<(), Error> {
-        let allowed = authorize(&self.core.bus, header, caller, account.map(|account| account.uid));
-        let name = account.map_or("", |account| account.name.as_str());
-        self.noting(header, caller, name, allowed).await
-    }
-
-    /// What `work` comes to; that it was refused to this caller is an event.
-    async fn noting<T>(
-        &self,
-        header: &Header<'_>,
-        caller: &Caller,
-        account: &str,
-        work: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
-        let result = work.await;
-        if let Err(error) = &result {
-            let member = header.member().map(|member| member.as_str()).unwrap_or_default();
-            refusals::record(&self.core, caller, member, account, error).await;
-        }
-        result
     }
 }
 
@@ -135,7 +60,7 @@ impl Manager {
         options: Dict,
     ) -> Result<Account, Error> {
         let mut options = options::Unlock::try_from(options)?;
-        let (caller, account) = self.caller_about(&header, options.tags.take(), user).await?;
+        let (caller, account) = self.caller_about_locks(&header, options.tags.take(), user).await?;
         let work = unlock::unlock(&self.core, &caller, &account, options);
         self.noting(&header, &caller, &account.name, work).await
     }
@@ -291,7 +216,7 @@ impl Manager {
         options: Dict,
     ) -> Result<Authenticator, Error> {
         let mut options = options::UnlockAuthenticator::try_from(options)?;
-        let (caller, account) = self.caller_about(&header, options.tags.take(), user).await?;
+        let (caller, account) = self.caller_about_locks(&header, options.tags.take(), user).await?;
         let work = authenticator::unlock(&self.core, &caller, &account, id, options);
         self.noting(&header, &caller, &account.name, work).await
     }

@@ -1,5 +1,6 @@
 //! `org.lockdown1` on the system bus.
 
+pub mod asking;
 pub mod authorization;
 pub mod caller;
 pub mod manager;

@@ -30,6 +30,13 @@ impl Account {
         // (gid_t)-1 is no group to the kernel.
         Self { name, uid, gid: u32::MAX, home: "/nonexistent".into() }
     }
+
+    /// An account that is gone from the host, and of whose uid nothing may be known: it may be another's by now.
+    #[must_use]
+    pub fn gone(name: String, uid: Option<u32>) -> Self {
+        // (uid_t)-1 is no user to the kernel.
+        Self::without_nss(name, uid.unwrap_or(u32::MAX))
+    }
 }
 
 /// What the store adds to an account.

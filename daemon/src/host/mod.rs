@@ -1,5 +1,6 @@
 //! What touches the host, one room each.
 
+pub mod account_files;
 pub mod activity;
 pub mod administrators;
 pub mod as_account;

@@ -77,6 +77,17 @@ impl Nss {
         }
     }
 
+    /// Whether nobody has this name any more, and another account has the uid that it had.
+    ///
+    /// # Errors
+    /// [`NssError`]
+    pub async fn is_anothers(&self, uid: u32, name: &str) -> Result<bool, NssError> {
+        if self.by_name(name).await?.is_some() {
+            return Ok(false);
+        }
+        Ok(self.by_uid(uid).await?.is_some_and(|account| account.name != name))
+    }
+
     /// Names of the groups that the account is in.
     ///
     /// # Errors

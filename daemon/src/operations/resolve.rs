@@ -35,6 +35,19 @@ pub async fn resolve(core: &Core, caller: &Caller, text: &str) -> Result<Account
     }
 }
 
+/// The account that is gone from the host and was called `name`, if something that can be lifted is left of it.
+///
+/// # Errors
+/// `Failed`
+pub async fn gone(core: &Core, name: &str) -> Result<Option<Account>, Error> {
+    let wanted = name.to_owned();
+    let left = core
+        .store
+        .read(move |connection| accounts::left_behind(connection, &wanted).map_err(StoreError::from))
+        .await?;
+    Ok(left.map(|uid| Account::gone(name.to_owned(), uid)))
+}
+
 /// Whether `text` names an account by an identifier, which not everybody may look up, as they may names and uids.
 #[must_use]
 pub fn is_identifier(text: &str) -> bool {

@@ -15,7 +15,11 @@ use crate::{
         identifier::{EMAIL, EXTERNAL_ID, Identifier, PHONE, check_kind, is_known},
     },
     host::clock,
-    store::{Change, StoreError, accounts, identifiers, metadata},
+    store::{
+        Change, StoreError,
+        accounts::{self, AccountId},
+        identifiers, metadata,
+    },
 };
 
 /// Most identifiers of one's own kinds that an account has, and most keys of metadata.
@@ -54,7 +58,8 @@ pub async fn set(
             if wanted.is_empty() {
                 return Ok(());
             }
-            put(change, &about, &wanted, &gone)?;
+            let id = accounts::ensure(change, &about.name, about.uid, clock::now())?;
+            put(change, (id, &about.name), &wanted, &gone)?;
             change.record(event).map_err(Error::from)
         })
         .await;
@@ -190,17 +195,16 @@ async fn holders_that_are_gone(
 /// `IdentifierTaken`, `InvalidArgument` if it would be too many, `Failed`.
 pub(super) fn put(
     change: &mut Change<'_>,
-    account: &Account,
+    (id, name): (AccountId, &str),
     wanted: &Wanted,
     gone: &BTreeSet<String>,
 ) -> Result<(), Error> {
-    let id = accounts::ensure(change, &account.name, account.uid, clock::now())?;
     for kind in &wanted.without {
         identifiers::remove(change, id, kind)?;
     }
     for identifier in &wanted.identifiers {
         let holder = identifiers::holder(change.connection(), identifier).map_err(StoreError::from)?;
-        match holder.filter(|holder| *holder != account.name) {
+        match holder.filter(|holder| holder != name) {
             None => {}
             Some(holder) if gone.contains(&holder) => identifiers::release(change, identifier)?,
             Some(holder) => {
@@ -217,14 +221,13 @@ pub(super) fn put(
     }
     let count = |result: rusqlite::Result<BTreeMap<String, String>>| result.map_err(StoreError::from);
     let kept = [
-        ("identifiers", count(identifiers::of_account(change.connection(), &account.name))?.len()),
-        ("keys of metadata", count(metadata::of_account(change.connection(), &account.name))?.len()),
+        ("identifiers", count(identifiers::of_account(change.connection(), name))?.len()),
+        ("keys of metadata", count(metadata::of_account(change.connection(), name))?.len()),
     ];
     match kept.into_iter().find(|(_, number)| *number > MAX_PAIRS) {
-        Some((what, number)) => Err(invalid(format!(
-            "{} would have {number} {what}: at most {MAX_PAIRS} are kept",
-            escape(&account.name)
-        ))),
+        Some((what, number)) => {
+            Err(invalid(format!("{} would have {number} {what}: at most {MAX_PAIRS} are kept", escape(name))))
+        }
         None => Ok(()),
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 
 struct Settled {
     unlocked: Vec<(String, Lock, bool)>,
-    expired: Vec<(String, u32, Time)>,
+    expired: Vec<(String, Option<u32>, Time)>,
 }
 
 /// Takes expired locks out of the store, reports them and expired accounts, and ends what the latter run.
@@ -71,6 +71,7 @@ pub async fn settle(core: &Arc<Core>) -> Result<(), StoreError> {
     }
     for (name, uid, valid_until) in settled.expired {
         core.announce(Announcement::AccountExpired(name.clone(), ExpiryNotice { valid_until }));
+        let Some(uid) = uid else { continue };
         let account = Account::without_nss(name, uid);
         // A sweep takes its time; the next deadline does not wait for it.
         let core = Arc::clone(core);

@@ -8,21 +8,24 @@ use crate::domain::{account::Stored, lock::Time};
 /// Row of an account.
 pub type AccountId = i64;
 
-/// The row of this account, made if there is none. An account whose uid NSS has changed keeps what it has, and
-/// both uids' deny records follow.
+/// The row of this account, which has this uid, made if there is none. An account whose uid NSS has changed keeps what it
+/// has, and both uids' deny records follow.
 ///
 /// # Errors
 /// [`StoreError::Sqlite`]
 pub fn ensure(change: &mut Change<'_>, name: &str, uid: u32, now: Time) -> Result<AccountId, StoreError> {
     let known = change
         .connection()
-        .prepare_cached("SELECT id, uid FROM accounts WHERE name = ?1")?
-        .query_row([name], |row| Ok((row.get::<_, AccountId>(0)?, row.get::<_, u32>(1)?)))
+        .prepare_cached("SELECT id, uid, uid_is_anothers FROM accounts WHERE name = ?1")?
+        .query_row([name], |row| Ok((row.get::<_, AccountId>(0)?, row.get::<_, u32>(1)?, row.get(2)?)))
         .optional()?;
     match known {
-        Some((id, known_uid)) if known_uid == uid => Ok(id),
-        Some((id, former_uid)) => {
-            change.connection().execute("UPDATE accounts SET uid = ?2 WHERE id = ?1", params![id, uid])?;
+        Some((id, known_uid, false)) if known_uid == uid => Ok(id),
+        Some((id, former_uid, _)) => {
+            change.connection().execute(
+                "UPDATE accounts SET uid = ?2, uid_is_anothers = 0 WHERE id = ?1",
+                params![id, uid],
+            )?;
             change.touch(former_uid);
             change.touch(uid);
             Ok(id)
@@ -35,6 +38,39 @@ pub fn ensure(change: &mut Change<'_>, name: &str, uid: u32, now: Time) -> Resul
             Ok(change.connection().last_insert_rowid())
         }
     }
+}
+
+/// The account of this name is gone from the host, and its uid is another's: what is kept of it is not meant for that one.
+///
+/// # Errors
+/// [`StoreError::Sqlite`]
+pub fn give_uid_away(change: &mut Change<'_>, name: &str, uid: u32) -> Result<(), StoreError> {
+    change.connection().execute(
+        "UPDATE accounts SET uid_is_anothers = 1 WHERE name = ?1 AND uid = ?2",
+        params![name, uid],
+    )?;
+    change.touch(uid);
+    Ok(())
+}
+
+/// Of an account with something to enforce, its uid if it is still its own.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn left_behind(connection: &Connection, name: &str) -> Result<Option<Option<u32>>> {
+    let account = enforced(connection)?.into_iter().find(|account| account.name == name);
+    Ok(account.map(|account| Some(account.uid).filter(|_| !account.uid_is_anothers)))
+}
+
+/// The row of this account, if there is one.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn row_of(connection: &Connection, name: &str) -> Result<Option<AccountId>> {
+    connection
+        .prepare_cached("SELECT id FROM accounts WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()
 }
 
 /// What the store has about the account of this name.
@@ -74,18 +110,31 @@ pub fn each_known(connection: &Connection, mut tell: impl FnMut(&str, u32)) -> R
     Ok(())
 }
 
-/// Name and uid of every account with something to enforce.
+/// An account with something to enforce.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enforced {
+    /// Its name.
+    pub name: String,
+    /// The uid that the store has for it.
+    pub uid: u32,
+    /// It is gone, and that uid is another's.
+    pub uid_is_anothers: bool,
+}
+
+/// Every account with something to enforce.
 ///
 /// # Errors
 /// Those of SQLite.
-pub fn enforced(connection: &Connection) -> Result<Vec<(String, u32)>> {
+pub fn enforced(connection: &Connection) -> Result<Vec<Enforced>> {
     connection
         .prepare(
-            "SELECT name, uid FROM accounts
+            "SELECT name, uid, uid_is_anothers FROM accounts
              WHERE valid_until IS NOT NULL
                  OR id IN (SELECT account_id FROM locks WHERE owner <> 'attack-protection') ORDER BY uid",
         )?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map([], |row| {
+            Ok(Enforced { name: row.get(0)?, uid: row.get(1)?, uid_is_anothers: row.get(2)? })
+        })?
         .collect()
 }
 
@@ -96,9 +145,9 @@ pub fn enforced(connection: &Connection) -> Result<Vec<(String, u32)>> {
 pub fn denied(connection: &Connection, now: Time) -> Result<Vec<(String, u32)>> {
     connection
         .prepare_cached(
-            "SELECT name, uid FROM accounts WHERE valid_until <= ?1 OR id IN (
+            "SELECT name, uid FROM accounts WHERE NOT uid_is_anothers AND (valid_until <= ?1 OR id IN (
                  SELECT account_id FROM locks
-                 WHERE authenticator = '' AND owner <> 'attack-protection' AND (expires_at IS NULL OR expires_at > ?1))",
+                 WHERE authenticator = '' AND owner <> 'attack-protection' AND (expires_at IS NULL OR expires_at > ?1)))",
         )?
         .query_map([now], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect()
@@ -109,7 +158,11 @@ pub fn denied(connection: &Connection, now: Time) -> Result<Vec<(String, u32)>> 
 /// # Errors
 /// Those of SQLite.
 pub fn uid_of(connection: &Connection, name: &str) -> Result<Option<u32>> {
-    connection.query_row("SELECT uid FROM accounts WHERE name = ?1", [name], |row| row.get(0)).optional()
+    connection
+        .query_row("SELECT uid FROM accounts WHERE name = ?1 AND NOT uid_is_anothers", [name], |row| {
+            row.get(0)
+        })
+        .optional()
 }
 
 /// The names that the store has for this uid, the first seen first.
@@ -118,7 +171,7 @@ pub fn uid_of(connection: &Connection, name: &str) -> Result<Option<u32>> {
 /// Those of SQLite.
 pub fn names_of(connection: &Connection, uid: u32) -> Result<Vec<String>> {
     connection
-        .prepare_cached("SELECT name FROM accounts WHERE uid = ?1 ORDER BY id")?
+        .prepare_cached("SELECT name FROM accounts WHERE uid = ?1 AND NOT uid_is_anothers ORDER BY id")?
         .query_map([uid], |row| row.get(0))?
         .collect()
 }
@@ -141,15 +194,20 @@ pub fn set_valid_until(
     Ok(())
 }
 
-/// Takes the accounts whose `valid_until` has passed unreported, and marks them reported: name, uid, `valid_until`.
+/// Takes the accounts whose `valid_until` has passed unreported, and marks them reported: name, uid if it is still theirs,
+/// `valid_until`.
 ///
 /// # Errors
 /// [`StoreError::Sqlite`]
-pub fn take_newly_expired(change: &Change<'_>, now: Time) -> Result<Vec<(String, u32, Time)>, StoreError> {
+pub fn take_newly_expired(
+    change: &Change<'_>,
+    now: Time,
+) -> Result<Vec<(String, Option<u32>, Time)>, StoreError> {
     let expired = change
         .connection()
         .prepare(
-            "SELECT name, uid, valid_until FROM accounts WHERE valid_until <= ?1 AND expiry_reported = 0",
+            "SELECT name, iif(uid_is_anothers, NULL, uid), valid_until FROM accounts
+             WHERE valid_until <= ?1 AND expiry_reported = 0",
         )?
         .query_map([now], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_>>()?;

@@ -34,6 +34,7 @@ fn migrations() -> Migrations<'static> {
         }),
         M::up(include_str!("schema/007_outbox.sql")),
         M::up(include_str!("schema/008_state_documents.sql")),
+        M::up(include_str!("schema/009_uids_of_others.sql")),
     ])
 }
 

@@ -8,13 +8,13 @@ use super::{accounts, locks};
 use crate::domain::lock::Lock;
 
 /// The deny record that the store wants for this uid. Accounts that share a uid share its locks: the kernel cannot
-/// tell them apart.
+/// tell them apart. One that is gone, and whose uid another has by now, shares nothing.
 ///
 /// # Errors
 /// Those of SQLite.
 pub fn record_of(connection: &Connection, uid: u32) -> rusqlite::Result<Record> {
     let names: Vec<String> = connection
-        .prepare_cached("SELECT name FROM accounts WHERE uid = ?1 ORDER BY id")?
+        .prepare_cached("SELECT name FROM accounts WHERE uid = ?1 AND NOT uid_is_anothers ORDER BY id")?
         .query_map([uid], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     let mut record = Record {

@@ -27,6 +27,15 @@ on_each_release!(
         assert!(!gets_in(host, "alice") && gets_in(host, "bob"));
         assert!(owners(host, "daemon").is_empty());
 
+        // In time, as of a directory: that there is another group(5) by a mount, nothing tells.
+        host.sh(
+            "sed 's/^contractors:.*/&,bob/' /etc/group > /root/group; mount --bind /root/group /etc/group",
+        )
+        .ok();
+        eventually(IN_TIME, || owners(host, "bob") == ["config:groups"]);
+        host.run(&["umount", "/etc/group"]).ok();
+        eventually(IN_TIME, || owners(host, "bob").is_empty());
+
         host.run(&["usermod", "--append", "--groups", "contractors", "bob"]).ok();
         host.run(&["gpasswd", "--delete", "alice", "contractors"]).ok();
         host.run(&["useradd", "--create-home", "erin"]).ok();

@@ -15,7 +15,6 @@ use crate::{
     bus::caller::Caller,
     core::Core,
     domain::{
-        account::Account,
         event::{Action, Event, Fields},
         identifier::Identifier,
         lock::{Lock, NewLock, Owner, Time, locked_until},
@@ -200,9 +199,8 @@ fn carry_out<'o>(
         // It is kept with the document, and may name nobody who is here.
         return Ok(None);
     }
-    let uid = order.uid(&step.account)?;
-    let id = accounts::ensure(change, &step.account, uid, order.now)?;
-    let on = (id, uid);
+    let on = row(change, order, &step.account)?;
+    let (id, uid) = on;
     match &step.what {
         What::Lock { authenticator, after, .. } => {
             return Ok(Some(place(change, order, step, on, authenticator, after)?));
@@ -261,9 +259,9 @@ fn set_values(
     account: &str,
     wanted: &set_account::Wanted,
 ) -> Result<(), Abort> {
-    let account = Account::without_nss(account.to_owned(), order.uid(account)?);
-    set_account::put(change, &account, wanted, &order.gone)?;
-    let mut event = event(order, Action::SetAccount, (document, &account.name));
+    let (id, _) = row(change, order, account)?;
+    set_account::put(change, (id, account), wanted, &order.gone)?;
+    let mut event = event(order, Action::SetAccount, (document, account));
     event.input = wanted.input();
     Ok(change.record(event)?)
 }
@@ -286,6 +284,20 @@ impl Order {
         let unknown = || Error::Failed(format!("{} is not known any more: try again", escape(name)));
         self.people.uid(name).ok_or_else(|| unknown().into())
     }
+}
+
+/// Row and uid of an account. What NSS has not told in this call stays as the store has it.
+fn row(change: &mut Change<'_>, order: &Order, name: &str) -> Result<(AccountId, u32), Abort> {
+    let uid = order.uid(name)?;
+    let known = match order.people.is_seen(name) {
+        true => None,
+        false => accounts::row_of(change.connection(), name).map_err(StoreError::from)?,
+    };
+    let id = match known {
+        Some(id) => id,
+        None => accounts::ensure(change, name, uid, order.now)?,
+    };
+    Ok((id, uid))
 }
 
 fn owner(document: &str) -> Owner {
@@ -333,7 +345,7 @@ fn give_up_identifiers(change: &mut Change<'_>, order: &Order) -> Result<(), Abo
         if let What::Set { key: Key::Identifier(kind), before: Some(_), .. }
         | What::Remove { key: Key::Identifier(kind), .. } = &step.what
         {
-            let id = accounts::ensure(change, &step.account, order.uid(&step.account)?, order.now)?;
+            let (id, _) = row(change, order, &step.account)?;
             identifiers::remove(change, id, kind)?;
         }
     }

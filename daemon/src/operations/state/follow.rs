@@ -53,7 +53,7 @@ pub async fn apply_directory(core: &Arc<Core>) {
     }
 }
 
-/// Follows groups, accounts that were not there, and what others do to what documents have set, for as long as the daemon runs.
+/// Follows groups, at once where their files change, accounts that were not there, and what others do to what documents have set, for as long as the daemon runs.
 pub async fn follow(core: &Arc<Core>) {
     let mut has_failed = false;
     loop {
@@ -63,6 +63,7 @@ pub async fn follow(core: &Arc<Core>) {
         pause.tick().await;
         tokio::select! {
             _ = pause.tick() => {}
+            () = core.accounts_changed.notified() => {}
             () = core.state_configured.notified() => continue,
         }
         let outcome = run(core, &daemon(), sources::Wanted::AsApplied, false).await;

@@ -12,7 +12,7 @@ use lockdown_enforcement::escape::escape;
 
 use super::{
     people::{FEW, People},
-    resolve::{Faults, Resolved},
+    resolve::{Faults, Resolved, nobody},
 };
 use crate::{
     bus::caller::Caller,
@@ -117,6 +117,7 @@ pub async fn in_depth(
 ) -> Result<Judged, Error> {
     let changed = steps.iter().filter(|step| step.what.is_visible()).map(|step| step.account.as_str());
     people.see(core, &changed.collect()).await;
+    let mut passed_over = pass_over_the_gone(core, people, documents, resolved, steps).await;
     let mut against: Vec<(&str, &str)> = steps
         .iter()
         .filter(|step| is_against_account(step))
@@ -125,7 +126,6 @@ pub async fn in_depth(
     against.sort_unstable();
     against.dedup();
     let suspects = suspects(core, rule, people, against.iter().map(|(name, _)| *name).collect()).await;
-    let mut passed_over = false;
     for by in against.chunk_by(|(name, _), (other, _)| name == other) {
         let [(name, _), ..] = *by else { continue };
         let Some(account) = people.account(name) else { continue };
@@ -153,6 +153,41 @@ pub struct Judged {
     pub passed_over: bool,
     /// Accounts that have identifiers that are wanted for others, and that are no more.
     pub gone: BTreeSet<String>,
+}
+
+/// What is new for an account that is gone waits until it is back, if another one has its uid by now: that one is not meant.
+/// Whether there was any.
+async fn pass_over_the_gone(
+    core: &Core,
+    people: &People,
+    documents: &[Document],
+    resolved: &mut Resolved,
+    steps: &[Step],
+) -> bool {
+    let is_new = |step: &&Step| matches!(step.what, What::Lock { before: None, .. } | What::Deactivate);
+    let mut passed_over = false;
+    for step in steps.iter().filter(is_new).filter(|step| people.is_gone(&step.account)) {
+        let Some(uid) = people.uid(&step.account) else { continue };
+        if core.nss().is_anothers(uid, &step.account).await != Ok(true) {
+            continue;
+        }
+        let Some(wants) = resolved.wanted.get_mut(&step.document) else { continue };
+        let waiting = match &step.what {
+            What::Lock { authenticator, .. } if !authenticator.is_empty() => {
+                let place = (step.account.clone(), authenticator.clone());
+                wants.authenticators.remove(&place).map(|wants| (wants.place, "authenticator.account"))
+            }
+            _ => wants.accounts.get_mut(&step.account).map(|wants| {
+                wants.lock = None;
+                wants.is_deactivated = false;
+                (wants.place, "account.name")
+            }),
+        };
+        let Some((place, key)) = waiting else { continue };
+        passed_over = true;
+        resolved.pending.extend(problem(documents, &step.document, place, key, nobody(&step.account)));
+    }
+    passed_over
 }
 
 fn is_against_account(step: &Step) -> bool {

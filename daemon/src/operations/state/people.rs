@@ -185,8 +185,16 @@ impl People {
         })
     }
 
-    fn is_seen(&self, name: &str) -> bool {
+    /// Whether NSS has told of the account in this call.
+    #[must_use]
+    pub fn is_seen(&self, name: &str) -> bool {
         self.known.get(name).is_some_and(|known| known.seen.is_some())
+    }
+
+    /// Whether NSS has said that nobody has this name, of somebody whom the store knows.
+    #[must_use]
+    pub fn is_gone(&self, name: &str) -> bool {
+        !self.is_seen(name) && self.answers.get(name) == Some(&Answer::Nobody)
     }
 
     /// Whether NSS lists the account, and with it its groups.

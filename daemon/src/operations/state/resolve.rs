@@ -32,6 +32,12 @@ pub struct Resolved {
     pub pending: Faults,
 }
 
+/// That an account is waited for.
+#[must_use]
+pub fn nobody(text: &str) -> String {
+    format!("no account is called {} here; it is looked for again", escape(text))
+}
+
 /// Puts accounts in the places of names and groups. What a document says of an account by name goes before what it says of its
 /// groups, and of those the first that says something counts. `message`: what a locked user is told otherwise.
 ///
@@ -110,11 +116,7 @@ impl Resolving<'_> {
         match self.people.who(text) {
             Answer::Account(name) => return Some(name),
             Answer::Nobody => {
-                self.wait(
-                    place,
-                    key,
-                    format!("no account is called {} here; it is looked for again", escape(text)),
-                );
+                self.wait(place, key, nobody(text));
             }
             Answer::Unknown(why) => {
                 self.wait(place, key, format!("{} is looked for again: {why}", escape(text)));
