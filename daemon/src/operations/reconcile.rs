@@ -50,13 +50,14 @@ pub async fn follow_account_files(core: &Core) {
 
 async fn follow_files(core: &Core) -> io::Result<()> {
     let files = AccountFiles::watch(Path::new(DIRECTORY))?;
+    // First for what has changed while nobody watched.
     loop {
-        files.changed().await?;
         if let Err(error) = follow_uids(core).await {
             tracing::error!("uids cannot be compared with NSS: {error}");
         }
         core.accounts_changed.notify_one();
         tokio::time::sleep(PAUSE).await;
+        files.changed().await?;
     }
 }
 
