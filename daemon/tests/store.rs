@@ -13,7 +13,9 @@ use lockdownd::{
     },
     enforce,
     store::{
-        Store, StoreError, accounts, events, locks,
+        Store, StoreError,
+        accounts::{self, UidHolder},
+        events, locks,
         sessions::{self, Session},
     },
 };
@@ -325,7 +327,11 @@ fn of_an_account_that_is_gone_nothing_denies_whoever_has_its_uid_now() {
         let held = lock(&store, ALICE, terms(Owner::Operator, None)).await.unwrap();
         assert!(denies(root.path(), uid, 2));
         let given: Result<(), StoreError> =
-            store.write(move |change| accounts::give_uid_away(change, alice, uid)).await;
+            store.write(move |change| accounts::set_uid_holder(change, alice, uid, UidHolder::Nobody)).await;
+        given.unwrap();
+        assert!(denies(root.path(), uid, 2), "who is not there now may be back");
+        let given: Result<(), StoreError> =
+            store.write(move |change| accounts::set_uid_holder(change, alice, uid, UidHolder::Another)).await;
         given.unwrap();
         assert!(!denies(root.path(), uid, 2) && drifts(&store, root.path()).await.is_empty());
         let known = store
@@ -368,7 +374,7 @@ fn an_account_that_expires_when_its_uid_is_anothers_has_none() {
             let id = accounts::ensure(change, name, uid, 1)?;
             accounts::set_valid_until(change, id, uid, Some(5))?;
         }
-        accounts::give_uid_away(change, "alice", 1000)?;
+        accounts::set_uid_holder(change, "alice", 1000, UidHolder::Another)?;
         accounts::take_newly_expired(change, 6)
     }));
     let expired: Result<Vec<_>, StoreError> = expired;

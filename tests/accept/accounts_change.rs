@@ -15,8 +15,11 @@ fn passes(host: &Host, account: &str) -> bool {
     host.run(&["pamtester", "su", account, "acct_mgmt"]).succeeded()
 }
 
+/// And waits until the daemon has seen that: before, another account with the uid could be the same one by another name.
 fn remove_account(host: &Host, account: &str) {
     host.sh(&format!("userdel --remove {account} 2>/dev/null")).ok();
+    let gone = format!("{account} is gone");
+    eventually(SOON, || host.sh("journalctl --unit=lockdownd --output=cat").ok().text().contains(&gone));
 }
 
 on_each_release!(
@@ -47,6 +50,24 @@ on_each_release!(
         host.lockdownctl(&["unlock", "carol"]).code(FAILED).says("config:people");
         assert!(passes(host, "dave"));
         host.run(&["systemctl", "is-active", "his"]).ok();
+    }
+);
+
+on_each_release!(
+    fn a_locked_account_stays_locked_under_another_name(host: &Host) {
+        host.lockdownctl(&["lock", "carol", "--indefinite"]).ok();
+        host.run(&["usermod", "--login", "caroline", "carol"]).ok();
+        let told =
+            || host.sh("journalctl --unit=lockdownd --output=cat").ok().text().contains("is caroline's");
+        eventually(SOON, told);
+        assert!(!passes(host, "caroline"));
+        host.run(&["systemctl", "restart", "lockdownd"]).ok();
+        assert!(!passes(host, "caroline"));
+        host.lockdownctl(&["unlock", "carol"]).ok();
+        assert!(passes(host, "caroline"));
+        host.lockdownctl(&["lock", "caroline"]).ok();
+        host.run(&["usermod", "--login", "carol", "caroline"]).ok();
+        assert!(!passes(host, "carol"));
     }
 );
 

@@ -2,17 +2,20 @@
 
 use std::{collections::HashMap, io, path::Path, time::Duration};
 
-use lockdown_dbus_api::Error;
 use lockdown_enforcement::escape::escape;
 
 use crate::{
     core::Core,
     domain::account::Account,
     enforce,
-    host::{account_files::AccountFiles, clock, nss::Nss},
+    host::{
+        account_files::AccountFiles,
+        clock,
+        nss::{Nss, NssError},
+    },
     store::{
         Change, StoreError,
-        accounts::{self, Enforced},
+        accounts::{self, Enforced, UidHolder},
     },
 };
 
@@ -61,8 +64,8 @@ async fn follow_files(core: &Core) -> io::Result<()> {
     }
 }
 
-/// An account with a lock that was given another uid stays locked: its record moves along. If it is gone, and its uid is
-/// another's, that one is not locked.
+/// An account with a lock that was given another uid stays locked: its record moves along. If it is gone, and then another one is
+/// given its uid, that one is not locked.
 async fn follow_uids(core: &Core) -> Result<(), StoreError> {
     let enforced =
         core.store.read(|connection| accounts::enforced(connection).map_err(StoreError::from)).await?;
@@ -70,37 +73,74 @@ async fn follow_uids(core: &Core) -> Result<(), StoreError> {
     let listed = if enforced.len() > FEW { nss.enumerate().await.unwrap_or_default() } else { Vec::new() };
     let listed: HashMap<String, Account> =
         listed.into_iter().map(|account| (account.name.clone(), account)).collect();
+    let mut news = Vec::new();
     for account in enforced {
-        let has_uid = |found: &Account| found.uid == account.uid && !account.uid_is_anothers;
-        if listed.get(&account.name).is_some_and(has_uid) {
+        let is_the_same = |found: &Account| found.uid == account.uid && account.holder == UidHolder::Itself;
+        if listed.get(&account.name).is_some_and(is_the_same) {
             continue;
         }
-        if let Err(error) = follow_uid(core, &nss, account).await {
-            // The others would hang alike.
-            tracing::warn!("uids cannot be compared with NSS: {}", error.message());
-            return Ok(());
+        match news_of(&nss, account).await {
+            Ok(found) => news.extend(found),
+            Err(error) => {
+                // The others would hang alike.
+                tracing::warn!("uids cannot be compared with NSS: {error}");
+                break;
+            }
         }
     }
-    Ok(())
+    if news.is_empty() {
+        return Ok(());
+    }
+    core.store.write(move |change| news.into_iter().try_for_each(|news| news.take_in(change))).await
 }
 
-async fn follow_uid(core: &Core, nss: &Nss, account: Enforced) -> Result<(), Error> {
-    let Enforced { name, uid, uid_is_anothers } = account;
-    match nss.by_name(&name).await? {
-        Some(found) if found.uid != uid || uid_is_anothers => {
-            let moved = move |change: &mut Change<'_>| {
-                accounts::ensure(change, &name, found.uid, clock::now()).map(drop)
-            };
-            core.store.write(moved).await?;
+/// What has become of an account.
+enum News {
+    /// It is here, with this uid.
+    Here(String, u32),
+    /// It is gone, and its uid is somebody's.
+    Gone(String, u32, UidHolder),
+}
+
+impl News {
+    fn take_in(self, change: &mut Change<'_>) -> Result<(), StoreError> {
+        match self {
+            Self::Here(name, uid) => accounts::ensure(change, &name, uid, clock::now()).map(drop),
+            Self::Gone(name, uid, holder) => accounts::set_uid_holder(change, &name, uid, holder),
         }
-        None if !uid_is_anothers && nss.is_anothers(uid, &name).await? => {
-            tracing::warn!(
-                "{} is gone, and its uid {uid} another account's: its locks are not for that one",
-                escape(&name)
-            );
-            core.store.write(move |change| accounts::give_uid_away(change, &name, uid)).await?;
-        }
-        _ => {}
     }
-    Ok(())
+}
+
+async fn news_of(nss: &Nss, account: Enforced) -> Result<Option<News>, NssError> {
+    let Enforced { name, uid, holder } = account;
+    if let Some(found) = nss.by_name(&name).await? {
+        let is_news = found.uid != uid || holder != UidHolder::Itself;
+        return Ok(is_news.then_some(News::Here(name, found.uid)));
+    }
+    if holder == UidHolder::Another {
+        return Ok(None);
+    }
+    let (shown, other) = (escape(&name).to_string(), nss.by_uid(uid).await?);
+    Ok(match (other.filter(|other| other.name != name), holder) {
+        (None, UidHolder::Itself) => {
+            tracing::info!("{shown} is gone, and nobody has its uid {uid}");
+            Some(News::Gone(name, uid, UidHolder::Nobody))
+        }
+        (Some(other), UidHolder::Nobody) => {
+            let other = escape(&other.name);
+            tracing::info!(
+                "uid {uid} is {other}'s now: what is kept of {shown}, who is gone, is not for {other}"
+            );
+            Some(News::Gone(name, uid, UidHolder::Another))
+        }
+        (Some(other), _) => {
+            let other = escape(&other.name);
+            tracing::warn!(
+                "{shown} is gone, and uid {uid} is {other}'s: for all that can be told that is {shown} by another name, \
+                 and stays locked. If it is not: lockdownctl unlock {shown}"
+            );
+            None
+        }
+        (None, _) => None,
+    })
 }

@@ -1,6 +1,9 @@
 //! Accounts: what the store adds to what NSS says.
 
-use rusqlite::{Connection, OptionalExtension, Result, params};
+use rusqlite::{
+    Connection, OptionalExtension, Result, params,
+    types::{FromSql, FromSqlError, FromSqlResult, ValueRef},
+};
 
 use super::{Change, StoreError};
 use crate::domain::{account::Stored, lock::Time};
@@ -16,14 +19,14 @@ pub type AccountId = i64;
 pub fn ensure(change: &mut Change<'_>, name: &str, uid: u32, now: Time) -> Result<AccountId, StoreError> {
     let known = change
         .connection()
-        .prepare_cached("SELECT id, uid, uid_is_anothers FROM accounts WHERE name = ?1")?
+        .prepare_cached("SELECT id, uid, uid_holder = 'itself' FROM accounts WHERE name = ?1")?
         .query_row([name], |row| Ok((row.get::<_, AccountId>(0)?, row.get::<_, u32>(1)?, row.get(2)?)))
         .optional()?;
     match known {
-        Some((id, known_uid, false)) if known_uid == uid => Ok(id),
+        Some((id, known_uid, true)) if known_uid == uid => Ok(id),
         Some((id, former_uid, _)) => {
             change.connection().execute(
-                "UPDATE accounts SET uid = ?2, uid_is_anothers = 0 WHERE id = ?1",
+                "UPDATE accounts SET uid = ?2, uid_holder = 'itself' WHERE id = ?1",
                 params![id, uid],
             )?;
             change.touch(former_uid);
@@ -40,15 +43,21 @@ pub fn ensure(change: &mut Change<'_>, name: &str, uid: u32, now: Time) -> Resul
     }
 }
 
-/// The account of this name is gone from the host, and its uid is another's: what is kept of it is not meant for that one.
+/// Notes who has the uid of an account that is gone from the host, if it is still this uid. If it is another's, nothing that is
+/// kept of the account is meant for that one.
 ///
 /// # Errors
 /// [`StoreError::Sqlite`]
-pub fn give_uid_away(change: &mut Change<'_>, name: &str, uid: u32) -> Result<(), StoreError> {
-    change.connection().execute(
-        "UPDATE accounts SET uid_is_anothers = 1 WHERE name = ?1 AND uid = ?2",
-        params![name, uid],
-    )?;
+pub fn set_uid_holder(
+    change: &mut Change<'_>,
+    name: &str,
+    uid: u32,
+    holder: UidHolder,
+) -> Result<(), StoreError> {
+    change
+        .connection()
+        .prepare_cached("UPDATE accounts SET uid_holder = ?3 WHERE name = ?1 AND uid = ?2")?
+        .execute(params![name, uid, holder.name()])?;
     change.touch(uid);
     Ok(())
 }
@@ -59,7 +68,7 @@ pub fn give_uid_away(change: &mut Change<'_>, name: &str, uid: u32) -> Result<()
 /// Those of SQLite.
 pub fn left_behind(connection: &Connection, name: &str) -> Result<Option<Option<u32>>> {
     let account = enforced(connection)?.into_iter().find(|account| account.name == name);
-    Ok(account.map(|account| Some(account.uid).filter(|_| !account.uid_is_anothers)))
+    Ok(account.map(|account| Some(account.uid).filter(|_| account.holder != UidHolder::Another)))
 }
 
 /// The row of this account, if there is one.
@@ -110,6 +119,35 @@ pub fn each_known(connection: &Connection, mut tell: impl FnMut(&str, u32)) -> R
     Ok(())
 }
 
+/// Who has the uid that the store has for an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UidHolder {
+    /// The account.
+    Itself,
+    /// The account is gone, and nobody was found to have it.
+    Nobody,
+    /// The account is gone, and after that another one got it.
+    Another,
+}
+
+impl UidHolder {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Itself => "itself",
+            Self::Nobody => "nobody",
+            Self::Another => "another",
+        }
+    }
+}
+
+impl FromSql for UidHolder {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let name = value.as_str()?;
+        let known = [Self::Itself, Self::Nobody, Self::Another];
+        known.into_iter().find(|holder| holder.name() == name).ok_or(FromSqlError::InvalidType)
+    }
+}
+
 /// An account with something to enforce.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enforced {
@@ -117,8 +155,8 @@ pub struct Enforced {
     pub name: String,
     /// The uid that the store has for it.
     pub uid: u32,
-    /// It is gone, and that uid is another's.
-    pub uid_is_anothers: bool,
+    /// Who has that.
+    pub holder: UidHolder,
 }
 
 /// Every account with something to enforce.
@@ -128,13 +166,11 @@ pub struct Enforced {
 pub fn enforced(connection: &Connection) -> Result<Vec<Enforced>> {
     connection
         .prepare(
-            "SELECT name, uid, uid_is_anothers FROM accounts
+            "SELECT name, uid, uid_holder FROM accounts
              WHERE valid_until IS NOT NULL
                  OR id IN (SELECT account_id FROM locks WHERE owner <> 'attack-protection') ORDER BY uid",
         )?
-        .query_map([], |row| {
-            Ok(Enforced { name: row.get(0)?, uid: row.get(1)?, uid_is_anothers: row.get(2)? })
-        })?
+        .query_map([], |row| Ok(Enforced { name: row.get(0)?, uid: row.get(1)?, holder: row.get(2)? }))?
         .collect()
 }
 
@@ -145,7 +181,7 @@ pub fn enforced(connection: &Connection) -> Result<Vec<Enforced>> {
 pub fn denied(connection: &Connection, now: Time) -> Result<Vec<(String, u32)>> {
     connection
         .prepare_cached(
-            "SELECT name, uid FROM accounts WHERE NOT uid_is_anothers AND (valid_until <= ?1 OR id IN (
+            "SELECT name, uid FROM accounts WHERE uid_holder <> 'another' AND (valid_until <= ?1 OR id IN (
                  SELECT account_id FROM locks
                  WHERE authenticator = '' AND owner <> 'attack-protection' AND (expires_at IS NULL OR expires_at > ?1)))",
         )?
@@ -159,7 +195,7 @@ pub fn denied(connection: &Connection, now: Time) -> Result<Vec<(String, u32)>> 
 /// Those of SQLite.
 pub fn uid_of(connection: &Connection, name: &str) -> Result<Option<u32>> {
     connection
-        .query_row("SELECT uid FROM accounts WHERE name = ?1 AND NOT uid_is_anothers", [name], |row| {
+        .query_row("SELECT uid FROM accounts WHERE name = ?1 AND uid_holder <> 'another'", [name], |row| {
             row.get(0)
         })
         .optional()
@@ -171,7 +207,7 @@ pub fn uid_of(connection: &Connection, name: &str) -> Result<Option<u32>> {
 /// Those of SQLite.
 pub fn names_of(connection: &Connection, uid: u32) -> Result<Vec<String>> {
     connection
-        .prepare_cached("SELECT name FROM accounts WHERE uid = ?1 AND NOT uid_is_anothers ORDER BY id")?
+        .prepare_cached("SELECT name FROM accounts WHERE uid = ?1 AND uid_holder <> 'another' ORDER BY id")?
         .query_map([uid], |row| row.get(0))?
         .collect()
 }
@@ -206,7 +242,7 @@ pub fn take_newly_expired(
     let expired = change
         .connection()
         .prepare(
-            "SELECT name, iif(uid_is_anothers, NULL, uid), valid_until FROM accounts
+            "SELECT name, iif(uid_holder = 'another', NULL, uid), valid_until FROM accounts
              WHERE valid_until <= ?1 AND expiry_reported = 0",
         )?
         .query_map([now], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?

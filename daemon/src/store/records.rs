@@ -14,7 +14,7 @@ use crate::domain::lock::Lock;
 /// Those of SQLite.
 pub fn record_of(connection: &Connection, uid: u32) -> rusqlite::Result<Record> {
     let names: Vec<String> = connection
-        .prepare_cached("SELECT name FROM accounts WHERE uid = ?1 AND NOT uid_is_anothers ORDER BY id")?
+        .prepare_cached("SELECT name FROM accounts WHERE uid = ?1 AND uid_holder <> 'another' ORDER BY id")?
         .query_map([uid], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     let mut record = Record {

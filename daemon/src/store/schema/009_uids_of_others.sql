@@ -1,2 +1,3 @@
--- Of an account that is gone from the host: another one has its uid by now, and nothing that is kept here is meant for that one.
-ALTER TABLE accounts ADD COLUMN uid_is_anothers INTEGER NOT NULL DEFAULT 0 CHECK (uid_is_anothers IN (0, 1));
+-- Who has the uid of an account: the account itself; after it was removed from the host, nobody; and then perhaps another one, for
+-- whom nothing that is kept here is meant.
+ALTER TABLE accounts ADD COLUMN uid_holder TEXT NOT NULL DEFAULT 'itself' CHECK (uid_holder IN ('itself', 'nobody', 'another'));
