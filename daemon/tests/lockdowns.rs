@@ -12,7 +12,7 @@ use lockdown_enforcement::Login;
 use lockdownd::{
     bus::caller::Caller,
     core::Core,
-    domain::account::Account,
+    domain::account::{Account, LockHolder},
     operations::{lockdown, restore::restore, unlock::unlock},
     store::{
         StoreError, accounts, events,
@@ -228,8 +228,20 @@ async fn unlock_says_what_takes_a_lockdown_back() {
     let bus = Bus::start();
     let core = bus.serve(settings()).await;
     trigger(&core).await;
-    let error = unlock(&core, &Caller::default(), &nobody(), options::Unlock::default()).await.unwrap_err();
-    let Error::NotLocked(text) = &error else { panic!("{error:?}") };
-    assert!(text.contains(&format!("`lockdownctl restore {NAME}`")), "{text}");
-    assert!(is_locked(&core).await);
+    let caller = Caller::default();
+    let holder = |is_gone| LockHolder { account: nobody(), is_gone };
+    let lifting = |owner: &str| options::Unlock { owner: Some(owner.to_owned()), ..Default::default() };
+    let refused = |error: Error, remedy: &str| {
+        assert!(matches!(&error, Error::NotLocked(text) if text.contains(remedy)), "{error:?}");
+    };
+    let error = unlock(&core, &caller, &holder(false), options::Unlock::default()).await.unwrap_err();
+    refused(error, &format!("`lockdownctl restore {NAME}`"));
+    let error = unlock(&core, &caller, &holder(false), lifting("lockdown")).await.unwrap_err();
+    assert!(matches!(error, Error::InvalidArgument(_)), "{error:?}");
+    // Of somebody who is gone there is nothing to take back.
+    let error = unlock(&core, &caller, &holder(true), options::Unlock::default()).await.unwrap_err();
+    refused(error, &format!("`lockdownctl unlock {NAME} --owner lockdown`"));
+    assert!(is_locked(&core).await && !last(&core).await.restored);
+    unlock(&core, &caller, &holder(true), lifting("lockdown")).await.unwrap();
+    assert!(!is_locked(&core).await && last(&core).await.restored);
 }

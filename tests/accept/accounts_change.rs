@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lockdown_tests::{Host, eventually, on_each_release};
 
-use crate::exit_codes::{FAILED, NOT_FOUND};
+use crate::exit_codes::{FAILED, NOT_FOUND, USAGE};
 
 const SOON: Duration = Duration::from_secs(15);
 const DOCUMENT: &str = "/etc/lockdown/state.d/people.toml";
@@ -50,6 +50,23 @@ on_each_release!(
         host.lockdownctl(&["unlock", "carol"]).code(FAILED).says("config:people");
         assert!(passes(host, "dave"));
         host.run(&["systemctl", "is-active", "his"]).ok();
+    }
+);
+
+on_each_release!(
+    fn what_a_lockdown_leaves_of_somebody_who_is_gone_can_be_lifted(host: &Host) {
+        host.lock_down_wholly("alice");
+        host.lockdownctl(&["unlock", "alice", "--owner", "lockdown"]).code(USAGE);
+        host.lockdownctl(&["unlock", "alice"]).code(FAILED).says("lockdownctl restore alice");
+        remove_account(host, "alice");
+        host.lockdownctl(&["restore", "alice", "--undo"]).code(NOT_FOUND);
+        host.lockdownctl(&["unlock", "alice"]).code(FAILED).says("lockdownctl unlock alice --owner lockdown");
+        host.lockdownctl(&["unlock", "alice", "--owner", "lockdown"]).ok();
+        assert_eq!(host.ask_lockdown(&["accounts", "--locked"]).as_array().map(Vec::len), Some(0));
+        host.run(&["useradd", "--create-home", "--uid", "1000", "alice"]).ok();
+        assert!(passes(host, "alice"));
+        host.lockdownctl(&["lockdown", "alice", "--yes", "--reason", "test"]).ok();
+        assert!(!passes(host, "alice"));
     }
 );
 

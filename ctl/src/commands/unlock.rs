@@ -27,7 +27,7 @@ use crate::{
 /// Lifts the lock that an operator set and those of attack protection, whose count of failed attempts ends with them; with
 /// --owner, only those of that owner. A lock of another owner stays, and the
 /// account stays locked with it: the answer says which, and who lifts it. The locks of an account that was removed from the
-/// host can be lifted all the same.
+/// host can be lifted all the same, and those of its lockdown with --owner lockdown.
 ///
 /// All of several accounts are attempted, whatever becomes of the others. With --json, one USER prints the account,
 /// several print an array of {"user", "success", "error" if it failed, "account" if locks were lifted}.

@@ -42,18 +42,18 @@ impl Manager {
         Ok((caller, account))
     }
 
-    /// The same for what lifts locks: they outlive an account that is removed from the host.
+    /// The same for what lifts locks.
     pub(super) async fn caller_about_locks(
         &self,
         header: &Header<'_>,
         tags: Option<Tags>,
         user: &str,
-    ) -> Result<(Caller, account::Account), Error> {
+    ) -> Result<(Caller, account::LockHolder), Error> {
         let caller = self.caller(header).await?.with_tags(tags);
         match self.resolve(header, &caller, user).await {
             Ok(account) => {
                 self.authorize(header, &caller, Some(&account)).await?;
-                Ok((caller, account))
+                Ok((caller, account::LockHolder { account, is_gone: false }))
             }
             Err(error @ Error::NoSuchAccount(_)) => {
                 self.authorize(header, &caller, None).await?;

@@ -60,9 +60,9 @@ impl Manager {
         options: Dict,
     ) -> Result<Account, Error> {
         let mut options = options::Unlock::try_from(options)?;
-        let (caller, account) = self.caller_about_locks(&header, options.tags.take(), user).await?;
-        let work = unlock::unlock(&self.core, &caller, &account, options);
-        self.noting(&header, &caller, &account.name, work).await
+        let (caller, holder) = self.caller_about_locks(&header, options.tags.take(), user).await?;
+        let work = unlock::unlock(&self.core, &caller, &holder, options);
+        self.noting(&header, &caller, &holder.account.name, work).await
     }
 
     #[zbus(out_args("results"))]
@@ -216,9 +216,9 @@ impl Manager {
         options: Dict,
     ) -> Result<Authenticator, Error> {
         let mut options = options::UnlockAuthenticator::try_from(options)?;
-        let (caller, account) = self.caller_about_locks(&header, options.tags.take(), user).await?;
-        let work = authenticator::unlock(&self.core, &caller, &account, id, options);
-        self.noting(&header, &caller, &account.name, work).await
+        let (caller, holder) = self.caller_about_locks(&header, options.tags.take(), user).await?;
+        let work = authenticator::unlock(&self.core, &caller, &holder.account, id, options);
+        self.noting(&header, &caller, &holder.account.name, work).await
     }
 
     #[zbus(out_args("failures"))]

@@ -23,6 +23,15 @@ pub struct Account {
     pub home: std::path::PathBuf,
 }
 
+/// Whose locks are to be lifted: they outlive an account that is removed from the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockHolder {
+    /// Whose they are.
+    pub account: Account,
+    /// It is gone from the host: what is left of it is in the store alone.
+    pub is_gone: bool,
+}
+
 impl Account {
     /// An account of which only name and uid are known, for what needs neither its group nor its home.
     #[must_use]

@@ -8,7 +8,7 @@ use lockdown_enforcement::escape::escape;
 use crate::{
     bus::caller::Caller,
     core::Core,
-    domain::account::{Account, Reference},
+    domain::account::{Account, LockHolder, Reference},
     host::nss::{Nss, NssError},
     store::{StoreError, accounts, identifiers},
 };
@@ -39,13 +39,13 @@ pub async fn resolve(core: &Core, caller: &Caller, text: &str) -> Result<Account
 ///
 /// # Errors
 /// `Failed`
-pub async fn gone(core: &Core, name: &str) -> Result<Option<Account>, Error> {
+pub async fn gone(core: &Core, name: &str) -> Result<Option<LockHolder>, Error> {
     let wanted = name.to_owned();
     let left = core
         .store
         .read(move |connection| accounts::left_behind(connection, &wanted).map_err(StoreError::from))
         .await?;
-    Ok(left.map(|uid| Account::gone(name.to_owned(), uid)))
+    Ok(left.map(|uid| LockHolder { account: Account::gone(name.to_owned(), uid), is_gone: true }))
 }
 
 /// Whether `text` names an account by an identifier, which not everybody may look up, as they may names and uids.

@@ -73,7 +73,8 @@ async fn a_lock_that_somebody_lifted_is_placed_again_by_the_same_document() {
     let account = lockdownd::domain::account::Account::without_nss(ALICE.0.into(), ALICE.1);
     let caller = lockdownd::bus::caller::Caller::default();
     let unlock = options::Unlock { owner: Some("config:web".into()), ..Default::default() };
-    lockdownd::operations::unlock::unlock(&stage.core, &caller, &account, unlock).await.unwrap();
+    let holder = lockdownd::domain::account::LockHolder { account, is_gone: false };
+    lockdownd::operations::unlock::unlock(&stage.core, &caller, &holder, unlock).await.unwrap();
     assert_eq!(stage.owners(ALICE).await, Vec::<String>::new());
     assert_eq!(whats(&stage.reread().await), ["web lock state-test-alice"]);
 }

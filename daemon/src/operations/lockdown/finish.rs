@@ -10,7 +10,7 @@ use crate::{
     domain::account::Account,
     host::processes::{Held, Mark, Target, of_account},
     store::{
-        StoreError,
+        StoreError, accounts,
         lockdowns::{self, Lockdown},
     },
 };
@@ -61,6 +61,8 @@ fn start(core: &Arc<Core>, lockdown: Lockdown, spared: Spared, first: Duration) 
             let Some(lockdown) = still_unfinished(&core, &lockdown).await else { return };
             let account = match core.nss().by_name(&lockdown.account).await {
                 Ok(Some(account)) => account,
+                // What runs by its uid is another's.
+                Ok(None) if is_anothers(&core, &lockdown).await => return,
                 _ => Account::without_nss(lockdown.account.clone(), lockdown.uid),
             };
             let spared = if terminal.iter().any(Mark::is_alive) { spared.clone() } else { Spared::default() };
@@ -71,6 +73,13 @@ fn start(core: &Arc<Core>, lockdown: Lockdown, spared: Spared, first: Duration) 
             }
         }
     });
+}
+
+async fn is_anothers(core: &Core, lockdown: &Lockdown) -> bool {
+    let name = lockdown.account.clone();
+    let own =
+        core.store.read(move |connection| accounts::uid_of(connection, &name).map_err(StoreError::from));
+    matches!(own.await, Ok(None))
 }
 
 /// Of the caller and its ancestors those that are the caller's own terminal, from its shell to the last that is not the
