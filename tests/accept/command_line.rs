@@ -54,7 +54,7 @@ on_each_release!(
         assert!(!is_locked(host, "alice"));
 
         host.run(&["systemctl", "mask", "lockdownd"]).ok();
-        host.run(&["systemctl", "kill", "--signal=KILL", "lockdownd"]).ok();
+        host.kill_daemon();
         lock(&["alice"]).code(UNREACHABLE);
         host.run(&["systemctl", "unmask", "lockdownd"]).ok();
         // Asked for, the bus starts it.

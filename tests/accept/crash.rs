@@ -151,7 +151,7 @@ on_each_release!(
             check(host, account).fails().says("This account is locked");
         }
         host.run(&["rm", filler]).ok();
-        host.run(&["systemctl", "kill", "--signal=KILL", "lockdownd"]).ok();
+        host.kill_daemon();
         for account in ["alice", "bob"] {
             assert_eq!(host.ask_lockdown(&["status", account])["locked"], true);
             host.lockdownctl(&["unlock", account]).ok();

@@ -73,7 +73,7 @@ on_each_release!(
         assert_eq!(before[4], serde_json::json!({"team": "blue", "cost-center": "4"}));
         host.run(&["systemctl", "restart", "lockdownd"]).ok();
         assert_eq!(kept(&status(host, "email:alice@example.org")), before);
-        host.run(&["systemctl", "kill", "--signal=KILL", "lockdownd"]).ok();
+        host.kill_daemon();
         assert_eq!(kept(&status(host, "badge:B 17")), before);
 
         set(host, "alice", &["--email", "", "--identifier", "badge=", "--metadata", "team="]).ok();

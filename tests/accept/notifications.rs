@@ -62,10 +62,6 @@ fn text<'v>(object: &'v Value, key: &str) -> &'v str {
 /// Kills the daemon on the spot; returns when systemd has started the next.
 #[track_caller]
 fn crash(host: &Host) {
-    let pid = || {
-        host.run(&["systemctl", "show", "--value", "--property=MainPID", "lockdownd"]).ok().text().to_owned()
-    };
-    let before = pid();
-    host.run(&["systemctl", "kill", "--signal=KILL", "--kill-whom=main", "lockdownd"]).ok();
-    eventually(SOON, || pid() != before && host.lockdownctl(&["status"]).succeeded());
+    host.kill_daemon();
+    eventually(SOON, || host.lockdownctl(&["status"]).succeeded());
 }

@@ -10,8 +10,7 @@ const LOCKER: &str = "auth required pam_permit.so\naccount required pam_lockdown
 
 pub fn kill_and_mask(host: &Host) {
     host.run(&["systemctl", "mask", "lockdownd.service"]).ok();
-    host.run(&["systemctl", "kill", "--signal=KILL", "lockdownd.service"]).ok();
-    eventually(SOON, || !host.run(&["pgrep", "-x", "lockdownd"]).succeeded());
+    host.kill_daemon();
 }
 
 pub fn bring_back(host: &Host) {

@@ -1,12 +1,17 @@
 //! What the lockdown of a host says about itself.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::Host;
 use super::command::Output;
+use crate::wait::eventually;
 
 /// What stands before the accounts.
 const LOCKDOWN: &[&str] = &["--json", "lockdown", "--yes", "--reason", "test"];
+/// How long a process may take to end that was sent SIGKILL.
+const GONE: Duration = Duration::from_secs(10);
 
 impl Host {
     /// Runs `lockdownctl` as root.
@@ -54,6 +59,15 @@ impl Host {
     #[track_caller]
     pub fn events_about(&self, account: &str, action: &str) -> Vec<Value> {
         rows(self.ask_lockdown(&["events", "--user", account, "--action", action]))
+    }
+
+    /// Kills the daemon on the spot. Its process is gone on return: a call would find a dying one for some milliseconds.
+    #[track_caller]
+    pub fn kill_daemon(&self) {
+        let pid = self.run(&["systemctl", "show", "--value", "--property=MainPID", "lockdownd"]).ok();
+        self.run(&["systemctl", "kill", "--signal=KILL", "--kill-whom=main", "lockdownd"]).ok();
+        let process = format!("/proc/{}", pid.text());
+        eventually(GONE, || !self.run(&["test", "-e", &process]).succeeded());
     }
 
     /// What `CheckRecords` finds wrong with the deny records.
